@@ -1,0 +1,134 @@
+package device
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Options are what Open hands to a back-end.
+type Options struct {
+	// Threads limits the threads of a CPU back-end; 0 takes GOMAXPROCS. Results do not depend on it.
+	Threads int
+}
+
+// Info is a device that could be opened, or the reason why one could not.
+type Info struct {
+	Name        string // "cpu", "cuda:0"
+	Description string // one line; empty if the device cannot be used
+	Reason      string // why it cannot be used; empty if it can
+}
+
+// Backend is a way to make devices, registered once by its package's init.
+type Backend struct {
+	// Name is what comes before a colon in a device's name: "cpu", "cuda".
+	Name string
+	// Priority decides the order in which "auto" tries back-ends, highest first; 0 is the CPU's. A negative priority
+	// keeps a back-end out of "auto".
+	Priority int
+	// Open opens one device; index is what follows the colon in its name, or -1.
+	Open func(index int, o Options) (Device, error)
+	// List tells the devices there are, or one Info with the reason why there are none.
+	List func() []Info
+}
+
+var (
+	registryMu sync.Mutex
+	registry   []Backend
+)
+
+// Register adds a back-end; a second one of the same name panics.
+func Register(b Backend) {
+	registryMu.Lock()
+	defer registryMu.Unlock()
+	if slices.ContainsFunc(registry, func(r Backend) bool { return r.Name == b.Name }) {
+		panic("device.Register: " + b.Name + " twice")
+	}
+	registry = append(registry, b)
+	slices.SortStableFunc(registry, func(a, b Backend) int { return b.Priority - a.Priority })
+}
+
+func backends() []Backend {
+	registryMu.Lock()
+	defer registryMu.Unlock()
+	return slices.Clone(registry)
+}
+
+// List tells what all registered back-ends offer, in the order in which "auto" tries them.
+func List() []Info {
+	var all []Info
+	for _, b := range backends() {
+		if b.Priority >= 0 {
+			all = append(all, b.List()...)
+		}
+	}
+	return all
+}
+
+// OpenError says why a device could not be opened and what to do.
+type OpenError struct {
+	Spec   string // what was asked for
+	Reason string
+	Advice string
+}
+
+// Error is one line: the device and the reason.
+func (e *OpenError) Error() string { return fmt.Sprintf("device %q: %s", e.Spec, e.Reason) }
+
+// Hint is the way out.
+func (e *OpenError) Hint() string { return e.Advice }
+
+// Open opens the device that spec names: "auto" (the first that works, in order of priority), "cpu", "cuda" (the same
+// as "cuda:0") or "cuda:N". Only "auto" ever falls back to another device; the reasons are in List.
+func Open(spec string, opts ...Options) (Device, error) {
+	var o Options
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	if o.Threads < 0 {
+		return nil, &OpenError{spec, fmt.Sprintf("%d threads", o.Threads), "give a positive number of threads, or 0 for all"}
+	}
+	all := backends()
+	if len(all) == 0 {
+		return nil, &OpenError{spec, "no back-end is registered", `import _ "github.com/acumen-ml/acumen/device/all"`}
+	}
+	if spec == "auto" || spec == "" {
+		var reasons []string
+		for _, b := range all {
+			if b.Priority < 0 {
+				continue
+			}
+			d, err := b.Open(-1, o)
+			if err == nil {
+				return d, nil
+			}
+			reasons = append(reasons, err.Error())
+		}
+		return nil, &OpenError{"auto", strings.Join(reasons, "; "), "see `acumen devices`"}
+	}
+	name, rest, colon := strings.Cut(spec, ":")
+	index := -1
+	if colon {
+		var err error
+		if index, err = strconv.Atoi(rest); err != nil || index < 0 {
+			return nil, &OpenError{spec, "the part after the colon is not a device number", "write auto, cpu or cuda:0"}
+		}
+	}
+	for _, b := range all {
+		if b.Name == name {
+			return b.Open(index, o)
+		}
+	}
+	if name == "cuda" {
+		return nil, &OpenError{spec, "this program was built without the CUDA back-end", "use device auto or cpu, or a program built with CUDA"}
+	}
+	var names []string
+	for _, b := range all {
+		if b.Priority >= 0 {
+			names = append(names, b.Name)
+		}
+	}
+	return nil, &OpenError{spec, "no such device", "known: auto, " + strings.Join(names, ", ") + ", cuda:N"}
+}
