@@ -57,13 +57,42 @@ func (p Pool2D) out(n, k, stride, pad, dil int) int {
 }
 
 // Augment describes how a batch is made from resident bytes, in one pass: gather, crop out of a padded image, flip,
-// cut out, normalise. The numbers drawn for image i of the batch are words of one Philox block (see package
-// trainer/augment for which).
+// cut out, normalise. The numbers for image i of a batch are row i of a Uniform draw of shape (batch, 8) on Stream:
+// column 0 the crop's row floor(u (2 Pad + 1)), 1 its column, 2 the flip (u < 1/2), 3 and 4 row and column of the
+// cutout's centre floor(u H), floor(u W); the products are rounded to f32.
 type Augment struct {
-	Pad         int32      // pixels of padding on each side before a crop of the original size; 0 no crop
-	Reflect     bool       // pad by reflection, else by zeros (of the raw bytes' mean: normalised 0)
+	Pad         int32      // pixels of padding on each side before a crop of the original size; 0: no crop
+	Reflect     bool       // pad by reflection without repeating the edge, else so that the normalised value is 0
 	Flip        bool       // mirror left to right with probability 1/2
-	Cutout      int32      // side of a square set to normalised 0, its centre uniform over the image; 0 none
+	Cutout      int32      // side of a square set to normalised 0, from centre - Cutout/2 on; 0: none
 	Stream      uint32     // Philox stream of the draws
 	Scale, Bias [4]float32 // normalised = byte * Scale[channel] + Bias[channel]
+}
+
+// Optimiser kernels read four device scalars from one view, since they change between launches of a graph:
+// the learning rate, the factor on gradients (clipping, loss scale), the number of this update (1 at the first), and
+// whether to write at all (0: nothing is written).
+const (
+	HyperLR = iota
+	HyperGradScale
+	HyperStep
+	HyperOK
+	HyperLen
+)
+
+// SGD describes an update by stochastic gradient descent.
+type SGD struct {
+	Momentum, Dampening float64
+	Nesterov            bool
+	WeightDecay         float64
+	Decoupled           bool // w -= lr WeightDecay w, instead of g += WeightDecay w
+}
+
+// Adam describes an update by Adam (Kingma and Ba, arXiv 1412.6980) or, Decoupled, AdamW (Loshchilov and Hutter,
+// arXiv 1711.05101).
+type Adam struct {
+	Beta1, Beta2, Eps float64
+	WeightDecay       float64
+	Decoupled         bool
+	AMSGrad           bool // Reddi, Kale, Kumar, arXiv 1904.09237
 }
