@@ -174,6 +174,10 @@ func accType(typ device.DType) device.DType {
 	return device.F32
 }
 
+// Temp is a fresh tensor without gradient in the step arena, held by the caller, whose value the caller writes by kernel
+// calls: input batches are made so. Its contents are undefined.
+func (t *Tape) Temp(typ device.DType, dims ...int) *Tensor { return t.temp(typ, dims...) }
+
 // temp is a fresh output tensor, held by the caller.
 func (t *Tape) temp(typ device.DType, dims ...int) *Tensor {
 	return t.own(&Tensor{v: t.get(typ, dims...)})
