@@ -1,0 +1,371 @@
+package trainer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/model"
+	"github.com/acumen-ml/acumen/ops"
+	"github.com/acumen-ml/acumen/trainer/augment"
+	"github.com/acumen-ml/acumen/trainer/data"
+	"github.com/acumen-ml/acumen/trainer/metric"
+	"github.com/acumen-ml/acumen/trainer/optim"
+)
+
+// Philox streams of the trainer; a Tape's own count up from 1.
+const (
+	streamOrder   = 1 << 17
+	streamAugment = 1<<17 + 1
+)
+
+// Scalars that outlive a launch, in one view of the accumulation type.
+const (
+	scalStepLoss    = iota // mean loss of the step so far, micro-batches added
+	scalStepCorrect        // right answers of the step so far
+	scalLoss               // of the last step
+	scalAccuracy
+	scalEpochLoss // sums over the epoch, weighted by examples
+	scalEpochCorrect
+	scalEpochCount
+	scalNorm    // gradient norm of the last step, if clipping by norm
+	scalLR      // learning rate of the last step
+	scalPlateau // factor on the learning rate that the host sets between epochs
+	scalAlive   // 1 until a loss or gradient is not finite; then nothing is written any more
+	scalOK      // alive, and this step finite
+	scalOne     // always 1
+	scalLen
+)
+
+// Counters, in one I32 view: the first four are the Philox state.
+const (
+	countSeedLo = iota
+	countSeedHi
+	countStep
+	countMicro
+	countCursor // first example of this step, in the epoch's order
+	countEval   // first example of the next evaluation batch
+	countLen
+)
+
+// Engine is a network in training on a device: weights, optimiser state, data and step forms. One goroutine uses it.
+//
+// A step is recorded once per form and replayed: every number that changes from launch to launch (learning rate, step,
+// position in the data) lies on the device. A step whose loss or gradient is not finite writes nothing, and neither
+// does any later one, so that the host may look whenever it likes and still finds the state before the fault.
+type Engine struct {
+	dev   device.Device
+	net   *model.Network
+	opt   Options
+	store *model.Storage
+	tape  *ops.Tape
+	mems  []device.Memory
+
+	states          [][]device.View // per group, per state
+	flats           []device.View   // per state, all groups
+	groups          []optim.Group
+	scal, count     device.View
+	hyper, table    device.View
+	order           device.View
+	train           *feed
+	accs            *metric.Accumulator
+	forms           map[form]device.Graph
+	arena           device.Memory
+	plan            epochPlan
+	total           int // updates in the whole run
+	step            int // updates launched, as the host counts them
+	trainAug, plain device.Augment
+	evals           map[data.Set]*feed
+	begun           bool // the order of the present epoch is drawn
+}
+
+type formKind uint8
+
+const (
+	formMicro formKind = iota
+	formUpdate
+	formEpoch
+	formEval
+	formEvalReset
+)
+
+// form is a piece of a step that is captured by itself; equal forms are the same graph.
+type form struct {
+	kind   formKind
+	n      int     // examples
+	weight float64 // micro-batch: its share of the step
+	total  int     // update: examples of the step
+	slot   int     // staging buffer, -1 if the data is resident
+	feed   *feed
+}
+
+func scalar(v device.View, i int) device.View { return device.Make(v.Mem, v.Type, v.Off+i) }
+
+func (e *Engine) alloc(t device.DType, dims ...int) (device.View, error) {
+	n := t.Size()
+	for _, d := range dims {
+		n *= d
+	}
+	m, err := e.dev.Alloc(max(n, 1))
+	if err != nil {
+		return device.View{}, err
+	}
+	e.mems = append(e.mems, m)
+	return device.Make(m, t, 0, dims...), nil
+}
+
+// accType is the type of losses and scalars.
+func (e *Engine) accType() device.DType {
+	if e.opt.Precision == device.F64 {
+		return device.F64
+	}
+	return device.F32
+}
+
+// NewEngine binds net to dev for training on the set train. Options that concern files, events and epochs' ends are
+// Fit's. The engine owns its memory on dev until Close, not dev itself.
+func NewEngine(dev device.Device, net *model.Network, train data.Set, o Options) (*Engine, error) {
+	o, err := o.complete(net, train)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{dev: dev, net: net, opt: o, forms: map[form]device.Graph{}, evals: map[data.Set]*feed{}}
+	if err := e.setup(train); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) setup(train data.Set) error {
+	o := e.opt
+	e.plan = planEpoch(train.Len(), o.Batch, o.MicroBatches, o.DropLast)
+	e.total = e.plan.steps() * o.Epochs
+	paths := []string{}
+	for _, p := range e.net.Params() {
+		paths = append(paths, p.Path)
+	}
+	assigned, err := optim.Assign(paths, o.Groups)
+	if err != nil {
+		return err
+	}
+	groupOf := map[string]int{}
+	for i, p := range paths {
+		groupOf[p] = assigned[i]
+	}
+	e.groups = append([]optim.Group{{LRScale: 1}}, o.Groups...)
+	e.store, err = model.NewStorage(e.dev, e.net, model.StorageOptions{Type: o.Precision, Train: true, Groups: len(e.groups),
+		Group: func(path string, p *model.Param) int {
+			if g := groupOf[path]; !e.groups[g].Freeze {
+				return g
+			}
+			return -1
+		}})
+	if err != nil {
+		return err
+	}
+	for range o.Optimizer.States() {
+		flat, err := e.store.Flat()
+		if err != nil {
+			return err
+		}
+		e.flats = append(e.flats, flat)
+	}
+	for g := range e.groups {
+		lo, hi := e.store.Range(g)
+		var vs []device.View
+		for _, f := range e.flats {
+			vs = append(vs, f.Slice(0, lo, hi-lo, 1))
+		}
+		e.states = append(e.states, vs)
+	}
+	acc := e.accType()
+	for _, a := range []struct {
+		v    *device.View
+		t    device.DType
+		dims []int
+	}{
+		{&e.scal, acc, []int{scalLen}}, {&e.count, device.I32, []int{countLen}}, {&e.hyper, acc, []int{device.HyperLen}},
+		{&e.table, acc, []int{e.total}}, {&e.order, device.I32, []int{train.Len()}},
+	} {
+		if *a.v, err = e.alloc(a.t, a.dims...); err != nil {
+			return err
+		}
+	}
+	if e.accs, err = metric.NewAccumulator(e.dev, e.net.Classes); err != nil {
+		return err
+	}
+	if e.train, err = e.newFeed(train, o.Batch/o.MicroBatches); err != nil {
+		return err
+	}
+	e.tape = ops.NewTape(e.dev, nil)
+	e.tape.RNG = e.count.Slice(0, 0, 4, 1)
+	e.store.Bind(e.tape)
+	e.trainAug = o.Augment.Device(o.Mean, o.Std)
+	e.trainAug.Stream = streamAugment
+	e.plain = augment.Spec{}.Device(o.Mean, o.Std)
+	factors, err := o.Schedule.Table(e.total)
+	if err != nil {
+		return err
+	}
+	e.upload(e.table, factors)
+	if e.opt.Init {
+		e.net.Init(o.Seed)
+	}
+	if err := e.store.Upload(); err != nil {
+		return err
+	}
+	e.dev.Fill(e.store.G, 0)
+	scal := make([]float64, scalLen)
+	scal[scalPlateau], scal[scalAlive], scal[scalOK], scal[scalOne] = 1, 1, 1, 1
+	e.upload(e.scal, scal)
+	e.setCounters(0, 0, 0)
+	e.step = 0
+	if err := e.dev.Sync(); err != nil {
+		return err
+	}
+	return e.sizeArena()
+}
+
+// upload writes float64 numbers to a view of f32 or f64.
+func (e *Engine) upload(v device.View, x []float64) {
+	b := make([]byte, 0, v.Bytes())
+	for _, f := range x {
+		if v.Type == device.F64 {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
+		} else {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(f)))
+		}
+	}
+	e.dev.Upload(v, b)
+}
+
+func (e *Engine) setCounters(step, cursor, eval int) {
+	e.dev.Upload(e.count, int32Bytes([]int32{int32(uint32(e.opt.Seed)), int32(uint32(e.opt.Seed >> 32)), int32(step), 0, int32(cursor), int32(eval)}))
+}
+
+// sizeArena runs every form of the step on a phantom arena and allocates what the largest needed.
+func (e *Engine) sizeArena() error {
+	phantom := device.Phantom()
+	e.tape.Arena = phantom
+	device.DryRun(e.dev, func() {
+		for _, f := range e.trainForms() {
+			e.run(f)
+		}
+		for _, f := range e.evalForms(e.train, min(e.opt.EvalBatch, e.train.n)) {
+			e.run(f)
+		}
+	})
+	return e.setArena(phantom.High())
+}
+
+func (e *Engine) setArena(bytes int) error {
+	if e.arena != nil {
+		if bytes <= e.arena.Bytes() {
+			e.tape.Arena = device.NewArena(e.arena)
+			return nil
+		}
+		if err := e.dev.Sync(); err != nil {
+			return err
+		}
+		for k, g := range e.forms {
+			g.Close()
+			delete(e.forms, k)
+		}
+		e.arena.Free()
+		e.arena = nil
+	}
+	var err error
+	if e.arena, err = e.dev.Alloc(max(bytes, device.Align)); err != nil {
+		return err
+	}
+	e.tape.Arena = device.NewArena(e.arena)
+	return nil
+}
+
+// do launches a form, capturing it when it is first asked for.
+func (e *Engine) do(f form) error {
+	g, ok := e.forms[f]
+	if !ok && !e.opt.NoCapture {
+		var err error
+		if g, err = e.dev.Capture(func() { e.run(f) }); err != nil {
+			return err
+		}
+		e.forms[f] = g
+	}
+	if g == nil {
+		e.run(f)
+		return nil
+	}
+	g.Launch()
+	return nil
+}
+
+// run makes the kernel calls of a form.
+func (e *Engine) run(f form) {
+	switch f.kind {
+	case formMicro:
+		e.micro(f)
+	case formUpdate:
+		e.update(f)
+	case formEpoch:
+		e.startEpoch()
+	case formEval:
+		e.evalBatch(f)
+	case formEvalReset:
+		e.accs.Reset(e.tape)
+		e.dev.Fill(scalar(e.count, countEval), 0)
+	}
+	e.tape.Reset()
+	if n := e.tape.Arena.Live(); n != 0 {
+		panic(fmt.Sprintf("trainer: %d bytes of the step arena are still in use after form %d", n, f.kind))
+	}
+}
+
+// Close frees all that the engine has on the device.
+func (e *Engine) Close() error {
+	err := e.dev.Sync()
+	for _, g := range e.forms {
+		g.Close()
+	}
+	e.train.stop()
+	for _, f := range e.evals {
+		f.stop()
+	}
+	for _, m := range e.mems {
+		m.Free()
+	}
+	if e.arena != nil {
+		e.arena.Free()
+	}
+	if e.accs != nil {
+		e.accs.Close()
+	}
+	if e.store != nil {
+		e.store.Close()
+	}
+	e.mems, e.arena, e.store, e.accs, e.forms, e.evals = nil, nil, nil, nil, nil, nil
+	return err
+}
+
+// StateBytes and ArenaBytes are the device memory that lives for the whole run, and that a step's temporaries need.
+func (e *Engine) StateBytes() int {
+	n := e.store.Bytes()
+	for _, m := range e.mems {
+		n += m.Bytes()
+	}
+	return n
+}
+
+// ArenaBytes is the size of the step arena.
+func (e *Engine) ArenaBytes() int { return e.arena.Bytes() }
+
+// Step is the number of updates so far; Steps the number in the whole run; StepsPerEpoch in one epoch.
+func (e *Engine) Step() int { return e.step }
+
+// Steps is the number of updates in the whole run.
+func (e *Engine) Steps() int { return e.total }
+
+// StepsPerEpoch is the number of updates in an epoch.
+func (e *Engine) StepsPerEpoch() int { return e.plan.steps() }

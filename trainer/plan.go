@@ -1,0 +1,123 @@
+package trainer
+
+// epochPlan cuts an epoch of n examples into steps, and steps into micro-batches.
+type epochPlan struct {
+	full  int // steps of batch examples
+	batch int
+	micro int // examples of a micro-batch
+	tail  int // examples of the last, smaller step; 0: none
+}
+
+func planEpoch(n, batch, microBatches int, dropLast bool) epochPlan {
+	p := epochPlan{full: n / batch, batch: batch, micro: batch / microBatches, tail: n % batch}
+	if dropLast && p.full > 0 {
+		p.tail = 0
+	}
+	return p
+}
+
+func (p epochPlan) steps() int {
+	if p.tail > 0 {
+		return p.full + 1
+	}
+	return p.full
+}
+
+// examples is the size of step i of an epoch.
+func (p epochPlan) examples(i int) int {
+	if i < p.full {
+		return p.batch
+	}
+	return p.tail
+}
+
+// parts gives the sizes of the micro-batches of a step of n examples: count of micro, then rest if not 0.
+func (p epochPlan) parts(n int) (count, rest int) { return n / p.micro, n % p.micro }
+
+// trainForms are all forms that a training step can take, for the dry run.
+func (e *Engine) trainForms() []form {
+	fs := []form{{kind: formEpoch}}
+	sizes := []int{}
+	if e.plan.full > 0 {
+		sizes = append(sizes, e.plan.batch)
+	}
+	if e.plan.tail > 0 {
+		sizes = append(sizes, e.plan.tail)
+	}
+	for _, n := range sizes {
+		count, rest := e.plan.parts(n)
+		if count > 0 {
+			fs = append(fs, e.microForm(e.plan.micro, n, 0))
+		}
+		if rest > 0 {
+			fs = append(fs, e.microForm(rest, n, 0))
+		}
+		fs = append(fs, form{kind: formUpdate, total: n})
+	}
+	return fs
+}
+
+func (e *Engine) microForm(n, total, slot int) form {
+	f := form{kind: formMicro, n: n, weight: float64(n) / float64(total), slot: slot, feed: e.train}
+	if e.train.resident() {
+		f.slot = -1
+	}
+	return f
+}
+
+// TrainStep queues the next update. It reads nothing back.
+func (e *Engine) TrainStep() error {
+	i := e.step % e.plan.steps()
+	if i == 0 || !e.begun {
+		if err := e.beginEpoch(i); err != nil {
+			return err
+		}
+	}
+	n := e.plan.examples(i)
+	count, rest := e.plan.parts(n)
+	for range count {
+		if err := e.trainPart(e.plan.micro, n); err != nil {
+			return err
+		}
+	}
+	if rest > 0 {
+		if err := e.trainPart(rest, n); err != nil {
+			return err
+		}
+	}
+	if err := e.do(form{kind: formUpdate, total: n}); err != nil {
+		return err
+	}
+	e.step++
+	return nil
+}
+
+func (e *Engine) trainPart(n, total int) error {
+	slot := 0
+	if !e.train.resident() {
+		var err error
+		if slot, err = e.stage(e.train); err != nil {
+			return err
+		}
+	}
+	return e.do(e.microForm(n, total, slot))
+}
+
+// beginEpoch draws the order of the epoch, whose step i is next. In the middle of an epoch, after resuming, the draw is
+// repeated as it was: it depends on the seed and on the step at which the epoch began.
+func (e *Engine) beginEpoch(i int) error {
+	if i > 0 {
+		e.setCounters(e.step-i, 0, 0)
+	}
+	if err := e.do(form{kind: formEpoch}); err != nil {
+		return err
+	}
+	if i > 0 {
+		e.setCounters(e.step, i*e.plan.batch, 0)
+	}
+	e.begun = true
+	if e.train.resident() {
+		return nil
+	}
+	return e.train.readAhead(e, i)
+}
