@@ -1,0 +1,82 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/internal/fault"
+)
+
+// hostBytes appends the elements of d, which must have the given shape, as a device keeps them in type t.
+func hostBytes(dst []byte, d *tensor.Dense, shape []int, t device.DType) ([]byte, error) {
+	if d == nil {
+		return nil, fault.Usagef("initialise or load the network first", "it has no values")
+	}
+	if !slices.Equal([]int(d.Shape()), shape) {
+		return nil, fault.Usagef("the values belong to another model", "shape %v, want %v", []int(d.Shape()), shape)
+	}
+	if d.RequiresIterator() {
+		d = d.Materialize().(*tensor.Dense)
+	}
+	if d.DataOrder().IsColMajor() {
+		return nil, fault.Usagef("give the elements row by row", "the elements lie column by column")
+	}
+	switch x := d.Data().(type) {
+	case []float32:
+		for _, f := range x {
+			dst = appendNumber(dst, float64(f), t)
+		}
+	case []float64:
+		for _, f := range x {
+			dst = appendNumber(dst, f, t)
+		}
+	default:
+		return nil, fault.Usagef("use float32 or float64", "elements of type %s", d.Dtype())
+	}
+	return dst, nil
+}
+
+func appendNumber(dst []byte, f float64, t device.DType) []byte {
+	switch t {
+	case device.F64:
+		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
+	case device.F32:
+		return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(f)))
+	case device.F16:
+		return binary.LittleEndian.AppendUint16(dst, device.F32ToF16(float32(f)))
+	case device.BF16:
+		return binary.LittleEndian.AppendUint16(dst, device.F32ToBF16(float32(f)))
+	}
+	panic(fmt.Sprintf("model: no weights of type %s", t))
+}
+
+// hostDense makes a tensor of the elements in b, which are of type t: float64 for f64, else float32.
+func hostDense(b []byte, shape []int, t device.DType) *tensor.Dense {
+	n := elements(shape)
+	if t == device.F64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+		}
+		return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(x))
+	}
+	x := make([]float32, n)
+	for i := range x {
+		switch t {
+		case device.F32:
+			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		case device.F16:
+			x[i] = device.F16ToF32(binary.LittleEndian.Uint16(b[2*i:]))
+		case device.BF16:
+			x[i] = device.BF16ToF32(binary.LittleEndian.Uint16(b[2*i:]))
+		default:
+			panic(fmt.Sprintf("model: no weights of type %s", t))
+		}
+	}
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(x))
+}
