@@ -78,6 +78,8 @@ type Engine struct {
 	trainAug, plain device.Augment
 	evals           map[data.Set]*feed
 	begun           bool // the order of the present epoch is drawn
+	pending         []pendingMetrics
+	scalBytes       []byte
 }
 
 type formKind uint8
@@ -193,10 +195,11 @@ func (e *Engine) setup(train data.Set) error {
 			return err
 		}
 	}
+	e.scalBytes = make([]byte, e.scal.Bytes())
 	if e.accs, err = metric.NewAccumulator(e.dev, e.net.Classes); err != nil {
 		return err
 	}
-	if e.train, err = e.newFeed(train, o.Batch/o.MicroBatches); err != nil {
+	if e.train, err = e.newFeed(train, min(o.Batch/o.MicroBatches, train.Len())); err != nil {
 		return err
 	}
 	e.tape = ops.NewTape(e.dev, nil)
@@ -209,8 +212,11 @@ func (e *Engine) setup(train data.Set) error {
 	if err != nil {
 		return err
 	}
+	for i := range factors {
+		factors[i] *= o.Optimizer.LearningRate()
+	}
 	e.upload(e.table, factors)
-	if e.opt.Init {
+	if !e.net.Initialised() {
 		e.net.Init(o.Seed)
 	}
 	if err := e.store.Upload(); err != nil {
@@ -369,3 +375,14 @@ func (e *Engine) Steps() int { return e.total }
 
 // StepsPerEpoch is the number of updates in an epoch.
 func (e *Engine) StepsPerEpoch() int { return e.plan.steps() }
+
+// limit is the update at which training ends, however the schedule goes on.
+func (e *Engine) limit() int {
+	if e.opt.MaxSteps > 0 {
+		return min(e.opt.MaxSteps, e.total)
+	}
+	return e.total
+}
+
+// seen is the number of examples trained on, repeats counted.
+func (e *Engine) seen() int { return e.plan.seen(e.step) }

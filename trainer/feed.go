@@ -73,6 +73,27 @@ func (e *Engine) stage(f *feed) (slot int, err error) {
 	return slot, nil
 }
 
+// readAhead starts to read the training pictures of the present epoch from its step i on, in the order that startEpoch
+// draws on the device.
+func (e *Engine) readAhead(i int) {
+	f := e.train
+	f.stop()
+	start := uint32(e.step - i)
+	o := data.PrefetchOptions{Batch: min(e.plan.micro, f.n), Step: i * (e.plan.batch / e.plan.micro), Epochs: 1}
+	o.Order = func(_ int, dst []int32) {
+		data.Permutation(dst, [4]uint32{uint32(e.opt.Seed), uint32(e.opt.Seed >> 32), start, 0}, streamOrder)
+	}
+	f.prefetch, f.slot = data.NewPrefetcher(f.set, o), 0
+}
+
+// stop ends reading ahead.
+func (f *feed) stop() {
+	if f != nil && f.prefetch != nil {
+		f.prefetch.Close()
+		f.prefetch = nil
+	}
+}
+
 func int32Bytes(x []int32) []byte {
 	b := make([]byte, 0, 4*len(x))
 	for _, v := range x {

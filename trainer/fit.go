@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/acumen-ml/acumen/device"
@@ -11,6 +12,8 @@ import (
 	"github.com/acumen-ml/acumen/model"
 	"github.com/acumen-ml/acumen/trainer/checkpoint"
 	"github.com/acumen-ml/acumen/trainer/data"
+	"github.com/acumen-ml/acumen/trainer/metric"
+	"github.com/acumen-ml/acumen/trainer/schedule"
 )
 
 // Interrupted is what Fit returns when its context ends: the step under way was finished, and a checkpoint written if
@@ -21,7 +24,9 @@ type Interrupted struct {
 	Cause error  // context.Cause
 }
 
-func (e *Interrupted) Error() string { return fmt.Sprintf("stopped after step %d: %v", e.Step, e.Cause) }
+func (e *Interrupted) Error() string {
+	return fmt.Sprintf("stopped after step %d: %v", e.Step, e.Cause)
+}
 
 // Hint says how to go on.
 func (e *Interrupted) Hint() string {
@@ -51,37 +56,41 @@ func Fit(ctx context.Context, dev device.Device, net *model.Network, train, test
 
 // run is one call of Fit.
 type run struct {
-	ctx         context.Context
-	dev         device.Device
-	net         *model.Network
-	validation  data.Set
-	split       *checkpoint.Split
-	test        data.Set
-	engine      *Engine
-	store       *checkpoint.Store
-	state       progress
-	began       time.Time
-	saved       time.Time
-	logged      time.Time
-	loggedAt    int
-	pendingStep []pendingMetrics
-	free        []pendingMetrics
+	ctx        context.Context
+	dev        device.Device
+	net        *model.Network
+	validation data.Set
+	split      *checkpoint.Split
+	test       data.Set
+	engine     *Engine
+	store      *checkpoint.Store
+	state      progress
+	last, best *checkpoint.Checkpoint // as saved last, and of the best epoch
+	profile    *device.Profiler
+	began      time.Time // of this call
+	startStep  int       // updates at its start
+	saved      time.Time
+	logged     time.Time // the last step event, and the examples then
+	loggedAt   int
 }
 
 // progress is what the host must know to go on; it travels in checkpoints.
 type progress struct {
-	Epoch      int               `json:"epoch"` // epochs ended
-	Step       int               `json:"step"`
-	TrainLoss  float64           `json:"train_loss"` // of the last epoch that ended
-	TrainAcc   float64           `json:"train_accuracy"`
-	Best       float64           `json:"best"` // validation metric, larger is better
-	BestEpoch  int               `json:"best_epoch"`
-	BadEpochs  int               `json:"epochs_without_improvement"`
-	Plateau    float64           `json:"plateau_factor"`
-	Scalars    []float64         `json:"scalars"` // the device's, so that sums of an epoch go on
-	Stopped    string            `json:"stopped,omitempty"`
-	Finished   *Result           `json:"finished,omitempty"`
-	Validation *savedResult      `json:"validation,omitempty"`
+	Epoch      int                   `json:"epoch"` // epochs ended
+	Step       int                   `json:"step"`
+	Batch      int                   `json:"batch"`
+	Examples   int                   `json:"examples"` // of the training set
+	Seed       uint64                `json:"seed"`
+	TrainLoss  float64               `json:"train_loss"` // of the last epoch that ended
+	TrainAcc   float64               `json:"train_accuracy"`
+	Best       float64               `json:"best"` // validation metric, larger is better
+	BestEpoch  int                   `json:"best_epoch"`
+	BadEpochs  int                   `json:"epochs_without_improvement"`
+	Plateau    schedule.PlateauState `json:"plateau"`
+	Scalars    []float64             `json:"scalars"` // the device's, so that sums of an epoch go on
+	Stopped    string                `json:"stopped,omitempty"`
+	Validation *metric.Result        `json:"validation,omitempty"` // of the best epoch
+	Finished   *Result               `json:"finished,omitempty"`
 }
 
 func (r *run) emit(e Event) {
@@ -109,8 +118,18 @@ func (r *run) train() (*Result, error) {
 		r.emit(Event{Kind: EventFinish, Result: r.state.Finished})
 		return r.state.Finished, nil
 	}
-	r.saved, r.logged, r.loggedAt = time.Now(), time.Now(), e.Step()
-	for e.Step() < e.limit() && r.state.Stopped == "" {
+	r.saved, r.logged, r.loggedAt, r.startStep = time.Now(), time.Now(), e.seen(), e.step
+	stopProfile := r.startProfile()
+	defer stopProfile()
+	if e.step > 0 && e.step%e.StepsPerEpoch() == 0 && r.state.Epoch < e.step/e.StepsPerEpoch() {
+		if err := r.endEpoch(); err != nil { // it was interrupted in validation
+			return nil, err
+		}
+	}
+	for e.step < e.limit() && r.state.Stopped == "" {
+		if r.profile != nil && e.step == r.startStep+e.opt.ProfileSteps {
+			stopProfile()
+		}
 		if err := e.TrainStep(); err != nil {
 			return nil, r.failed(err)
 		}
@@ -118,12 +137,9 @@ func (r *run) train() (*Result, error) {
 			return nil, err
 		}
 	}
-	if err := r.drainMetrics(); err != nil {
-		return nil, err
-	}
 	if r.state.Stopped == "" && e.limit() < e.total {
 		r.state.Stopped = "max steps"
-		if e.Step()%e.StepsPerEpoch() != 0 {
+		if e.step%e.StepsPerEpoch() != 0 {
 			if err := r.endEpoch(); err != nil {
 				return nil, err
 			}
@@ -132,15 +148,29 @@ func (r *run) train() (*Result, error) {
 	return r.finish()
 }
 
+// startProfile makes the next steps run call by call under the profiler; stop may be called again.
+func (r *run) startProfile() (stop func()) {
+	if r.engine.opt.ProfileSteps == 0 {
+		return func() {}
+	}
+	e, was := r.engine, r.engine.opt.NoCapture
+	r.profile = device.NewProfiler(e.dev)
+	e.opt.NoCapture = true
+	return func() {
+		if r.profile != nil && e.opt.NoCapture != was {
+			e.opt.NoCapture = was
+		}
+		r.profile.Stop()
+	}
+}
+
 // afterStep does what is due between steps.
 func (r *run) afterStep() error {
 	e := r.engine
 	if e.step%e.opt.LogEvery == 0 {
-		if err := r.queueMetrics(); err != nil {
-			return err
-		}
+		e.RequestMetrics()
 	}
-	if err := r.pollMetrics(false); err != nil {
+	if err := r.report(false); err != nil {
 		return err
 	}
 	if e.step%e.StepsPerEpoch() == 0 {
@@ -148,10 +178,8 @@ func (r *run) afterStep() error {
 			return err
 		}
 	}
-	select {
-	case <-r.ctx.Done():
+	if r.ctx.Err() != nil {
 		return r.interrupt()
-	default:
 	}
 	if e.opt.SaveEvery > 0 && time.Since(r.saved) >= e.opt.SaveEvery {
 		return r.save(false)
@@ -159,9 +187,31 @@ func (r *run) afterStep() error {
 	return nil
 }
 
-// endEpoch reads the epoch's sums, validates, decides what is best, and saves.
+// report tells of the steps whose numbers have arrived, with wait of all that were asked for.
+func (r *run) report(wait bool) error {
+	e := r.engine
+	for {
+		m, ok, err := e.Metrics(wait)
+		if err != nil {
+			return r.failed(err)
+		}
+		if !ok {
+			return nil
+		}
+		if !m.Alive {
+			return r.diverged()
+		}
+		seen, now := e.plan.seen(m.Step), time.Now()
+		rate := float64(seen-r.loggedAt) / max(now.Sub(r.logged).Seconds(), 1e-9)
+		r.loggedAt, r.logged = seen, now
+		r.emit(Event{Kind: EventStep, Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, LR: m.LR, GradNorm: m.GradNorm, Examples: seen - e.plan.seen(r.startStep), ExamplesPerSecond: rate})
+	}
+}
+
+// endEpoch reads the epoch's sums, validates, decides what is best, and saves. Interrupted in validation, it leaves the
+// progress as it was, so that it is done again on resuming.
 func (r *run) endEpoch() error {
-	if err := r.drainMetrics(); err != nil {
+	if err := r.report(true); err != nil {
 		return err
 	}
 	e := r.engine
@@ -172,29 +222,89 @@ func (r *run) endEpoch() error {
 	if s[scalAlive] == 0 {
 		return r.diverged()
 	}
-	n := max(s[scalEpochCount], 1)
-	r.state.Epoch++
-	r.state.TrainLoss, r.state.TrainAcc = s[scalEpochLoss]/n, s[scalEpochCorrect]/n
-	ev := Event{Kind: EventEpoch, TrainLoss: r.state.TrainLoss, TrainAccuracy: r.state.TrainAcc, LR: s[scalLR]}
-	ev.Examples = r.examples()
+	n, next := max(s[scalEpochCount], 1), r.state
+	next.Epoch++
+	next.TrainLoss, next.TrainAcc = s[scalEpochLoss]/n, s[scalEpochCorrect]/n
+	ev := Event{Kind: EventEpoch, TrainLoss: next.TrainLoss, TrainAccuracy: next.TrainAcc, LR: s[scalLR]}
+	ev.Examples = e.seen() - e.plan.seen(r.startStep)
 	ev.ExamplesPerSecond = float64(ev.Examples) / time.Since(r.began).Seconds()
 	best := true
 	if r.validation != nil {
-		v, err := e.Evaluate(r.ctx, r.validation)
+		v, err := r.evaluate(r.validation)
 		if err != nil {
-			return r.failed(err)
+			return err
 		}
 		ev.Validation = v
-		best = r.judge(v)
+		if best = next.judge(v, e.opt); best {
+			ev.Best = true
+		}
+		s[scalPlateau] = next.plateauFactor()
+		e.upload(e.scal, s)
 	} else {
-		r.state.BestEpoch = r.state.Epoch
+		next.BestEpoch = next.Epoch
 	}
-	ev.Best = best && r.validation != nil
+	r.state = next
 	r.emit(ev)
 	return r.save(best)
 }
 
-// failed adds to an error of the device what is known about the run; a context that ended comes through as such.
+// judge takes the validation result of the epoch that has just ended into account and reports whether it is the best.
+func (p *progress) judge(v *metric.Result, o Options) bool {
+	value := v.Top1
+	if o.Monitor == "loss" {
+		value = -v.Loss
+	}
+	best := p.BestEpoch == 0 || value > p.Best
+	if best {
+		p.Best, p.BestEpoch, p.BadEpochs, p.Validation = value, p.Epoch, 0, v
+	} else {
+		p.BadEpochs++
+	}
+	if o.EarlyStop > 0 && p.BadEpochs >= o.EarlyStop {
+		p.Stopped = "early stop"
+	}
+	if o.Plateau != nil {
+		p.Plateau = o.Plateau.Step(p.Plateau, value)
+	}
+	return best
+}
+
+// evaluate is Engine.Evaluate with errors that say what became of the run.
+func (r *run) evaluate(set data.Set) (*metric.Result, error) {
+	v, err := r.engine.Evaluate(r.ctx, set)
+	if err != nil {
+		return nil, r.failed(err)
+	}
+	if math.IsNaN(v.Loss) || math.IsInf(v.Loss, 0) {
+		return nil, fault.New(fault.Diverged, "lower trainer.optimizer.lr, or warm it up", "step %d: the loss on held-out data is %v, although no training step's was", r.engine.step, v.Loss)
+	}
+	return v, nil
+}
+
+// finish evaluates the chosen weights on the test set and keeps the result with the last checkpoint.
+func (r *run) finish() (*Result, error) {
+	e := r.engine
+	res := &Result{Epochs: r.state.Epoch, Steps: e.step, TrainLoss: r.state.TrainLoss, TrainAccuracy: r.state.TrainAcc,
+		Validation: r.state.Validation, BestEpoch: r.state.BestEpoch, Stopped: r.state.Stopped, Profile: r.profile}
+	if err := r.adoptBest(); err != nil {
+		return nil, err
+	}
+	if r.test != nil {
+		var err error
+		if res.Test, err = r.evaluate(r.test); err != nil {
+			return nil, err
+		}
+	}
+	res.Seconds = time.Since(r.began).Seconds()
+	r.state.Finished = res
+	if err := r.saveFinished(); err != nil {
+		return nil, err
+	}
+	r.emit(Event{Kind: EventFinish, Result: res})
+	return res, nil
+}
+
+// failed adds to an error of the device what is known about the run; a context that ended becomes an Interrupted.
 func (r *run) failed(err error) error {
 	if r.ctx.Err() != nil && errors.Is(err, context.Cause(r.ctx)) {
 		return r.interrupt()
@@ -206,18 +316,23 @@ func (r *run) failed(err error) error {
 	if r.store != nil {
 		hint = "the last checkpoint is in " + r.engine.opt.Dir + "; resume from it"
 	}
-	return fault.Failuref(hint, "step %d: %w", r.engine.Step(), err)
+	return fault.Failuref(hint, "step %d: %w", r.engine.step, err)
 }
 
+// interrupt saves and says where. Once training is over, the last checkpoint is there already.
 func (r *run) interrupt() error {
-	if err := r.drainMetrics(); err != nil {
-		return err
-	}
-	i := &Interrupted{Step: r.engine.Step(), Cause: context.Cause(r.ctx)}
-	if r.store != nil {
+	e := r.engine
+	i := &Interrupted{Step: e.step, Cause: context.Cause(r.ctx)}
+	over := r.state.Stopped != "" || e.step >= e.limit() && r.state.Epoch == e.step/e.StepsPerEpoch()
+	if !over {
+		if err := r.report(true); err != nil {
+			return err
+		}
 		if err := r.save(false); err != nil {
 			return err
 		}
+	}
+	if r.store != nil {
 		i.Path = r.store.LastPath()
 	}
 	return i

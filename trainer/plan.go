@@ -31,6 +31,12 @@ func (p epochPlan) examples(i int) int {
 	return p.tail
 }
 
+// seen is the number of examples in the first step updates.
+func (p epochPlan) seen(step int) int {
+	k := p.steps()
+	return step/k*(p.full*p.batch+p.tail) + step%k*p.batch
+}
+
 // parts gives the sizes of the micro-batches of a step of n examples: count of micro, then rest if not 0.
 func (p epochPlan) parts(n int) (count, rest int) { return n / p.micro, n % p.micro }
 
@@ -67,6 +73,18 @@ func (e *Engine) microForm(n, total, slot int) form {
 
 // TrainStep queues the next update. It reads nothing back.
 func (e *Engine) TrainStep() error {
+	if err := e.trainParts(); err != nil {
+		return err
+	}
+	if err := e.do(form{kind: formUpdate, total: e.plan.examples(e.step % e.plan.steps())}); err != nil {
+		return err
+	}
+	e.step++
+	return nil
+}
+
+// trainParts queues the micro-batches of the next step.
+func (e *Engine) trainParts() error {
 	i := e.step % e.plan.steps()
 	if i == 0 || !e.begun {
 		if err := e.beginEpoch(i); err != nil {
@@ -81,14 +99,8 @@ func (e *Engine) TrainStep() error {
 		}
 	}
 	if rest > 0 {
-		if err := e.trainPart(rest, n); err != nil {
-			return err
-		}
+		return e.trainPart(rest, n)
 	}
-	if err := e.do(form{kind: formUpdate, total: n}); err != nil {
-		return err
-	}
-	e.step++
 	return nil
 }
 
@@ -106,7 +118,12 @@ func (e *Engine) trainPart(n, total int) error {
 // beginEpoch draws the order of the epoch, whose step i is next. In the middle of an epoch, after resuming, the draw is
 // repeated as it was: it depends on the seed and on the step at which the epoch began.
 func (e *Engine) beginEpoch(i int) error {
+	var sums []float64
 	if i > 0 {
+		var err error
+		if sums, err = e.scalars(); err != nil {
+			return err
+		}
 		e.setCounters(e.step-i, 0, 0)
 	}
 	if err := e.do(form{kind: formEpoch}); err != nil {
@@ -114,10 +131,12 @@ func (e *Engine) beginEpoch(i int) error {
 	}
 	if i > 0 {
 		e.setCounters(e.step, i*e.plan.batch, 0)
+		e.upload(e.scal, sums)
 	}
 	e.begun = true
 	if e.train.resident() {
 		return nil
 	}
-	return e.train.readAhead(e, i)
+	e.readAhead(i)
+	return nil
 }
