@@ -147,6 +147,11 @@ func (c *collector) Buffer(name string, b *Buffer) {
 
 func (c *collector) Child(name string, m Module) { c.module(join(c.prefix, name), m) }
 
+// Forward computes the output (N, Classes) of pictures x (N, H, W, C).
+func (n *Network) Forward(t *ops.Tape, x *ops.Tensor) *ops.Tensor {
+	return announced(t, "", Layer{n.Name, n.Module}, x)
+}
+
 // Params is all parameters in the order in which the modules name them. The slice is the network's.
 func (n *Network) Params() []NamedParam { return n.params }
 
