@@ -1,0 +1,169 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+const optimBlock = 8192 // elements of a part
+
+// flat reports whether all views that are there are contiguous, of w's type and length.
+func flat(w device.View, vs ...device.View) bool { return vectors(w.Type, w.Len(), append(vs, w)...) }
+
+// hyperOf reads the scalars of an optimiser; false for a view that does not hold them.
+func hyperOf(v device.View) (func() [device.HyperLen]float64, bool) {
+	if v.Len() != device.HyperLen || !v.Contiguous() {
+		return nil, false
+	}
+	switch v.Type {
+	case device.F32:
+		s := slice[float32](v)[:device.HyperLen]
+		return func() (h [device.HyperLen]float64) {
+			for i, x := range s {
+				h[i] = float64(x)
+			}
+			return h
+		}, true
+	case device.F64:
+		s := slice[float64](v)[:device.HyperLen]
+		return func() [device.HyperLen]float64 { return [device.HyperLen]float64(s) }, true
+	}
+	return nil, false
+}
+
+// SGD is one update of w from g, flat: g' = gradscale g + decay w; buf = momentum buf + (1-dampening) g', g' at step 1;
+// w -= lr (g' + momentum buf if Nesterov, else buf). Decoupled decay is w *= 1 - lr decay beforehand. buf may be
+// absent without momentum. Nothing is written if the scalar ok is 0. hyper is laid out as device.HyperLR and so on.
+func (d *Device) SGD(w, g, buf, hyper device.View, p device.SGD) bool {
+	hyp, ok := hyperOf(hyper)
+	if !ok || !flat(w, g, buf) || w.Len() == 0 || p.Momentum != 0 && !buf.Valid() {
+		return false
+	}
+	switch w.Type {
+	case device.F32:
+		sgd[float32](d, w, g, buf, hyper, hyp, p)
+	case device.F64:
+		sgd[float64](d, w, g, buf, hyper, hyp, p)
+	default:
+		return false
+	}
+	return true
+}
+
+func sgd[T float](d *Device, w, g, buf, hyper device.View, hyp func() [device.HyperLen]float64, p device.SGD) {
+	n := w.Len()
+	ws, gs := slice[T](w)[:n], slice[T](g)[:n]
+	var bs []T
+	writes, reads := []device.View{w}, []device.View{w, g, hyper}
+	if p.Momentum != 0 {
+		bs = slice[T](buf)[:n]
+		writes, reads = append(writes, buf), append(reads, buf)
+	}
+	d.enqueue("SGD", writes, reads, 4*float64(n), phase{
+		n: (n + optimBlock - 1) / optimBlock,
+		run: func(part, _ int) {
+			h := hyp()
+			if h[device.HyperOK] == 0 {
+				return
+			}
+			lo, hi := part*optimBlock, min(n, (part+1)*optimBlock)
+			lr, scale, first := T(h[device.HyperLR]), T(h[device.HyperGradScale]), h[device.HyperStep] <= 1
+			shrink, decay := T(1), T(p.WeightDecay)
+			if p.Decoupled {
+				shrink, decay = T(1-h[device.HyperLR]*p.WeightDecay), 0
+			}
+			w := ws[lo:hi]
+			g := gs[lo:hi][:len(w)]
+			mom, damp := T(p.Momentum), T(1-p.Dampening)
+			if bs == nil {
+				for i, x := range w {
+					x *= shrink
+					w[i] = x - lr*(scale*g[i]+decay*x)
+				}
+				return
+			}
+			b := bs[lo:hi][:len(w)]
+			for i, x := range w {
+				x *= shrink
+				v := scale*g[i] + decay*x
+				m := v
+				if !first {
+					m = mom*b[i] + damp*v
+				}
+				b[i] = m
+				if p.Nesterov {
+					m = v + mom*m
+				}
+				w[i] = x - lr*m
+			}
+		},
+	})
+}
+
+// Adam is one update of w from g, flat, with the moments m and v and, for AMSGrad, vmax: m = beta1 m + (1-beta1) g',
+// v = beta2 v + (1-beta2) g'^2, w -= lr/(1-beta1^t) m / (sqrt(v)/sqrt(1-beta2^t) + eps), t the step (Kingma and Ba,
+// algorithm 1, in PyTorch's order of operations). Nothing is written if the scalar ok is 0.
+func (d *Device) Adam(w, g, m, v, vmax, hyper device.View, p device.Adam) bool {
+	hyp, ok := hyperOf(hyper)
+	if !ok || !m.Valid() || !v.Valid() || !flat(w, g, m, v, vmax) || w.Len() == 0 || p.AMSGrad && !vmax.Valid() {
+		return false
+	}
+	switch w.Type {
+	case device.F32:
+		adam[float32](d, w, g, m, v, vmax, hyper, hyp, p)
+	case device.F64:
+		adam[float64](d, w, g, m, v, vmax, hyper, hyp, p)
+	default:
+		return false
+	}
+	return true
+}
+
+func adam[T float](d *Device, w, g, m, v, vmax, hyper device.View, hyp func() [device.HyperLen]float64, p device.Adam) {
+	n := w.Len()
+	ws, gs, ms, vs := slice[T](w)[:n], slice[T](g)[:n], slice[T](m)[:n], slice[T](v)[:n]
+	var xs []T
+	writes, reads := []device.View{w, m, v}, []device.View{w, g, m, v, hyper}
+	if p.AMSGrad {
+		xs = slice[T](vmax)[:n]
+		writes, reads = append(writes, vmax), append(reads, vmax)
+	}
+	d.enqueue("Adam", writes, reads, 12*float64(n), phase{
+		n: (n + optimBlock - 1) / optimBlock,
+		run: func(part, _ int) {
+			h := hyp()
+			if h[device.HyperOK] == 0 {
+				return
+			}
+			lo, hi := part*optimBlock, min(n, (part+1)*optimBlock)
+			lr, t := h[device.HyperLR], h[device.HyperStep]
+			rate := T(lr / (1 - math.Pow(p.Beta1, t)))
+			root := T(math.Sqrt(1 - math.Pow(p.Beta2, t)))
+			scale, eps := T(h[device.HyperGradScale]), T(p.Eps)
+			shrink, decay := T(1), T(p.WeightDecay)
+			if p.Decoupled {
+				shrink, decay = T(1-lr*p.WeightDecay), 0
+			}
+			c1, b2, c2 := T(1-p.Beta1), T(p.Beta2), T(1-p.Beta2)
+			w := ws[lo:hi]
+			g, m, v := gs[lo:hi][:len(w)], ms[lo:hi][:len(w)], vs[lo:hi][:len(w)]
+			for i, x := range w {
+				x *= shrink
+				q := scale*g[i] + decay*x
+				a := m[i] + c1*(q-m[i])
+				b := b2*v[i] + c2*q*q
+				m[i], v[i] = a, b
+				if xs != nil {
+					if top := xs[lo+i]; b < top {
+						b = top
+					}
+					xs[lo+i] = b
+				}
+				w[i] = x - rate*(a/(sqrt(b)/root+eps))
+			}
+		},
+	})
+}
+
+func sqrt[T float](x T) T { return T(math.Sqrt(float64(x))) }
