@@ -18,26 +18,19 @@ type GoldenCase struct {
 	ID       string                     `json:"id"`
 	Op       string                     `json:"op"`
 	Params   map[string]json.RawMessage `json:"params"`
-	Inputs   map[string]*GoldenTensor   `json:"inputs"`
-	Expected map[string]*GoldenTensor   `json:"expected"`
+	Inputs   map[string]*Array          `json:"inputs"`
+	Expected map[string]*Array          `json:"expected"`
 	Upstream string                     `json:"upstream"`
-	Grads    map[string]*GoldenTensor   `json:"grads"`
+	Grads    map[string]*Array          `json:"grads"`
 	Atol     map[string]float64         `json:"atol"`
 	Rtol     float64                    `json:"rtol"`
 }
 
-// GoldenTensor is a row-major array.
-type GoldenTensor struct {
-	Shape []int
-	Data  []float64
-	Int   bool // class indices
-}
-
 // UnmarshalJSON reads {"shape","data"|"fill","dtype"}, or a bare number.
-func (g *GoldenTensor) UnmarshalJSON(b []byte) error {
+func (g *Array) UnmarshalJSON(b []byte) error {
 	var one goldenNumber
 	if json.Unmarshal(b, &one) == nil {
-		*g = GoldenTensor{Shape: []int{}, Data: []float64{float64(one)}}
+		*g = Array{Shape: []int{}, Data: []float64{float64(one)}}
 		return nil
 	}
 	var raw struct {
@@ -158,7 +151,7 @@ func (m Mismatch) String() string {
 }
 
 // compare checks got against want by the rule of the format: |got - want| <= atol + rtol |want|.
-func (c *GoldenCase) compare(name string, got, want *GoldenTensor) *Mismatch {
+func (c *GoldenCase) compare(name string, got, want *Array) *Mismatch {
 	if want == nil {
 		return &Mismatch{Case: c.ID, Tensor: name, Reason: "null is not a tensor"}
 	}
@@ -186,58 +179,4 @@ func (c *GoldenCase) compare(name string, got, want *GoldenTensor) *Mismatch {
 	}
 	w := want.Data[at]
 	return &Mismatch{Case: c.ID, Tensor: name, Index: unravel(at, want.Shape), Got: got.Data[at], Want: w, Tolerance: atol + c.Rtol*math.Abs(w)}
-}
-
-func unravel(i int, shape []int) []int {
-	at := make([]int, len(shape))
-	for k := len(shape) - 1; k >= 0; k-- {
-		at[k], i = i%shape[k], i/shape[k]
-	}
-	return at
-}
-
-// permute is g with its axes in the order perm, as numpy.transpose.
-func (g *GoldenTensor) permute(perm []int) *GoldenTensor {
-	if perm == nil {
-		return g
-	}
-	out := &GoldenTensor{Shape: make([]int, len(perm)), Data: make([]float64, len(g.Data)), Int: g.Int}
-	stride := make([]int, len(perm))
-	for i, s := len(perm)-1, 1; i >= 0; i-- {
-		stride[i], s = s, s*g.Shape[i]
-	}
-	for i, p := range perm {
-		out.Shape[i] = g.Shape[p]
-	}
-	for i := range out.Data {
-		from := 0
-		for k, x := range unravel(i, out.Shape) {
-			from += x * stride[perm[k]]
-		}
-		out.Data[i] = g.Data[from]
-	}
-	return out
-}
-
-func inverse(perm []int) []int {
-	if perm == nil {
-		return nil
-	}
-	inv := make([]int, len(perm))
-	for i, p := range perm {
-		inv[p] = i
-	}
-	return inv
-}
-
-// channelsLast takes axis 1 to the end: (N,C,H,W) to (N,H,W,C). nil for rank 2 and less, where they are the same.
-func channelsLast(rank int) []int {
-	if rank < 3 {
-		return nil
-	}
-	perm := []int{0}
-	for i := 2; i < rank; i++ {
-		perm = append(perm, i)
-	}
-	return append(perm, 1)
 }

@@ -200,7 +200,7 @@ func (r *goldenRun) crossEntropy() ops.CrossEntropyOptions {
 	r.param("ignore_index", &o.IgnoreIndex)
 	r.used["param class_weights"] = true
 	if raw, ok := r.Params["class_weights"]; ok && string(raw) != "null" {
-		w := &GoldenTensor{}
+		w := &Array{}
 		if json.Unmarshal(raw, w) != nil {
 			w.Data = r.numbers("class_weights")
 			w.Shape = []int{len(w.Data)}

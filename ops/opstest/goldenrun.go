@@ -1,7 +1,6 @@
 package opstest
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,7 +22,7 @@ type goldenRun struct {
 	ins    map[string]*goldenIn
 	used   map[string]bool // inputs, and params as "param x"
 	outs   map[string]goldenOut
-	direct map[string]*GoldenTensor // results that no tape made
+	direct map[string]*Array // results that no tape made
 }
 
 type goldenIn struct {
@@ -72,7 +71,7 @@ func RunGolden(dev device.Device, typ device.DType, c *GoldenCase) (bad []Mismat
 	r.tape = ops.NewTape(dev, device.NewArena(arena))
 	r.tape.Train = true
 	r.forward(op)
-	got := map[string]*GoldenTensor{}
+	got := map[string]*Array{}
 	for name, o := range r.outs {
 		got[name] = r.read(o.v).permute(inverse(o.perm))
 	}
@@ -94,7 +93,7 @@ func RunGolden(dev device.Device, typ device.DType, c *GoldenCase) (bad []Mismat
 	}
 	loss := r.backward(got["y"])
 	if want, ok := c.Expected["loss"]; ok && c.Upstream != "" {
-		if m := c.compare("loss", &GoldenTensor{Shape: []int{}, Data: []float64{loss}}, want); m != nil {
+		if m := c.compare("loss", &Array{Shape: []int{}, Data: []float64{loss}}, want); m != nil {
 			bad = append(bad, *m)
 		}
 	}
@@ -109,12 +108,12 @@ func RunGolden(dev device.Device, typ device.DType, c *GoldenCase) (bad []Mismat
 }
 
 func (r *goldenRun) forward(op func(*goldenRun)) {
-	r.ins, r.outs, r.direct = map[string]*goldenIn{}, map[string]goldenOut{}, map[string]*GoldenTensor{}
+	r.ins, r.outs, r.direct = map[string]*goldenIn{}, map[string]goldenOut{}, map[string]*Array{}
 	op(r)
 }
 
 // backward sends the upstream gradient back; y is what forward gave, nil in a dry run.
-func (r *goldenRun) backward(y *GoldenTensor) (loss float64) {
+func (r *goldenRun) backward(y *Array) (loss float64) {
 	if r.Upstream == "" && r.Grads == nil {
 		r.tape.Reset()
 		return 0
@@ -125,7 +124,7 @@ func (r *goldenRun) backward(y *GoldenTensor) (loss float64) {
 	}
 	if y == nil {
 		s := out.v.Shape()
-		y = &GoldenTensor{Shape: make([]int, len(s)), Data: make([]float64, out.v.Len())}
+		y = &Array{Shape: make([]int, len(s)), Data: make([]float64, out.v.Len())}
 		for i, p := range out.perm {
 			y.Shape[p] = s[i]
 		}
@@ -133,9 +132,9 @@ func (r *goldenRun) backward(y *GoldenTensor) (loss float64) {
 			y.Shape = s
 		}
 	}
-	dy := &GoldenTensor{Shape: y.Shape, Data: make([]float64, len(y.Data))}
+	dy := &Array{Shape: y.Shape, Data: make([]float64, len(y.Data))}
 	n := float64(len(y.Data))
-	var mask *GoldenTensor
+	var mask *Array
 	if strings.Contains(r.Upstream, "mask") {
 		mask = r.input("mask")
 		if len(mask.Data) != len(y.Data) {
@@ -174,30 +173,19 @@ func (r *goldenRun) backward(y *GoldenTensor) (loss float64) {
 }
 
 // put brings g to the device.
-func (r *goldenRun) put(g *GoldenTensor, typ device.DType) device.View {
+func (r *goldenRun) put(g *Array, typ device.DType) device.View {
 	m, err := r.dev.Alloc(max(len(g.Data)*typ.Size(), 1))
 	if err != nil {
 		throw("%v", err)
 	}
 	r.mems = append(r.mems, m)
 	v := device.Make(m, typ, 0, g.Shape...)
-	b := make([]byte, 0, v.Bytes())
-	for _, x := range g.Data {
-		switch typ {
-		case device.F64:
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
-		case device.F32:
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(x)))
-		case device.I32:
-			b = binary.LittleEndian.AppendUint32(b, uint32(int32(x)))
-		}
-	}
-	r.dev.Upload(v, b)
+	r.dev.Upload(v, encode(g, typ))
 	return v
 }
 
 // read brings v, however strided, to the host.
-func (r *goldenRun) read(v device.View) *GoldenTensor {
+func (r *goldenRun) read(v device.View) *Array {
 	typ := v.Type
 	if typ != device.I32 {
 		typ = r.typ
@@ -214,18 +202,7 @@ func (r *goldenRun) read(v device.View) *GoldenTensor {
 		_ = r.dev.Sync() // the fault is this case's alone
 		throw("%v", err)
 	}
-	g := &GoldenTensor{Shape: v.Shape(), Data: make([]float64, v.Len())}
-	for i := range g.Data {
-		switch typ {
-		case device.F64:
-			g.Data[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
-		case device.F32:
-			g.Data[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
-		case device.I32:
-			g.Data[i] = float64(int32(binary.LittleEndian.Uint32(b[4*i:])))
-		}
-	}
-	return g
+	return decode(b, v.Shape(), typ)
 }
 
 func (r *goldenRun) free() {
@@ -252,7 +229,7 @@ func (r *goldenRun) checkUsed() {
 }
 
 // input is an input as the file has it.
-func (r *goldenRun) input(name string) *GoldenTensor {
+func (r *goldenRun) input(name string) *Array {
 	r.used[name] = true
 	g := r.Inputs[name]
 	if g == nil {
@@ -270,7 +247,7 @@ func (r *goldenRun) in(name string, perm []int) *ops.Tensor {
 	if g.Int {
 		t = ops.Leaf(r.put(g, device.I32))
 	} else {
-		dx := r.put(&GoldenTensor{Shape: g.Shape, Data: make([]float64, len(g.Data))}, r.typ)
+		dx := r.put(&Array{Shape: g.Shape, Data: make([]float64, len(g.Data))}, r.typ)
 		t = ops.Param(r.put(g, r.typ), dx)
 	}
 	r.ins[name] = &goldenIn{t, perm}
