@@ -14,6 +14,7 @@ import (
 // Tensor is a value on a device, perhaps with a gradient. It belongs to the Tape that made it.
 type Tensor struct {
 	v, g  device.View // g.Mem nil: no gradient yet
+	share *int        // how many tensors' gradients lie in g's memory; nil: this one's alone
 	base  *Tensor     // whose memory v looks into; nil: its own
 	refs  int         // the caller's handle and each node that keeps it
 	need  bool        // a gradient is wanted
@@ -22,8 +23,7 @@ type Tensor struct {
 	held  bool        // the caller's handle has not been released
 }
 
-// Value is where the tensor's elements lie. It is valid until the tensor is released or, for a tensor that backward
-// needs, until backward has passed it.
+// Value is where the tensor's elements lie. It is valid until the tensor is released, or backward has passed it.
 func (x *Tensor) Value() device.View { return x.v }
 
 // Grad is where the gradient of a Param lies; the zero View for a tensor without.
@@ -155,25 +155,6 @@ func (t *Tape) unref(x *Tensor) {
 	}
 }
 
-// get takes scratch from the arena; put gives it back.
-func (t *Tape) get(typ device.DType, dims ...int) device.View { return t.Arena.Get(typ, dims...) }
-func (t *Tape) put(vs ...device.View) {
-	for _, v := range vs {
-		t.Arena.Put(v)
-	}
-}
-
-// like takes scratch of v's type and shape.
-func (t *Tape) like(v device.View) device.View { return t.Arena.Get(v.Type, v.Shape()...) }
-
-// accType is the type of statistics, sums and losses over values of type typ: f32, or f64 in f64 networks.
-func accType(typ device.DType) device.DType {
-	if typ == device.F64 {
-		return device.F64
-	}
-	return device.F32
-}
-
 // Temp is a fresh tensor without gradient in the step arena, held by the caller, whose value the caller writes by kernel
 // calls: input batches are made so. Its contents are undefined.
 func (t *Tape) Temp(typ device.DType, dims ...int) *Tensor { return t.temp(typ, dims...) }
@@ -207,14 +188,15 @@ func (t *Tape) wants(xs ...*Tensor) bool {
 }
 
 // record makes back the gradient of out, if from (the inputs) want one. back is called with the gradient of out and
-// hands on gradients by into. keep names the tensors whose values back reads; nil ones are passed over.
+// hands on gradients by the functions of gradient.go. keep names the tensors whose values back reads, out among them
+// if it is one; nil ones are passed over.
 func (t *Tape) record(out *Tensor, from []*Tensor, back func(dy device.View), keep ...*Tensor) *Tensor {
 	if !t.wants(from...) {
 		return out
 	}
 	out.need = true
 	n := node{out: out, back: back}
-	for _, k := range append(keep, out) {
+	for _, k := range keep {
 		if k != nil {
 			k.root().refs++
 			n.keep = append(n.keep, k)
@@ -225,53 +207,11 @@ func (t *Tape) record(out *Tensor, from []*Tensor, back func(dy device.View), ke
 }
 
 func (t *Tape) drop(n *node) {
-	if n.out.g.Mem != nil && !n.out.accum {
-		t.put(n.out.g)
-		n.out.g = device.View{}
-	}
+	t.dropGrad(n.out)
 	for _, k := range n.keep {
 		t.unref(k)
 	}
 	*n = node{}
-}
-
-// into gives f the place to write the gradient of x to, and does nothing if x needs none. Where a gradient is there
-// already, f writes to scratch that is then added.
-func (t *Tape) into(x *Tensor, f func(dx device.View)) {
-	t.accumulate(x, func(dx device.View, beta float64) {
-		if beta == 0 {
-			f(dx)
-			return
-		}
-		s := t.get(dx.Type, dx.Shape()...)
-		f(s)
-		t.Dev.Binary(device.Add, dx, dx, s)
-		t.put(s)
-	})
-}
-
-// accumulate is into for kernels that can add by themselves: f writes gradient + beta dx to dx, beta being 0 or 1.
-func (t *Tape) accumulate(x *Tensor, f func(dx device.View, beta float64)) {
-	if x == nil || !x.need {
-		return
-	}
-	if x.g.Mem != nil {
-		f(x.g, 1)
-		return
-	}
-	x.g = t.get(x.v.Type, x.v.Shape()...)
-	f(x.g, 0)
-}
-
-// handOver makes dy, the gradient of out seen in x's shape, the gradient of x without a copy where that can be: out must
-// have no further use for it. It is the last thing that out's gradient function does.
-func (t *Tape) handOver(out, x *Tensor, dy device.View) {
-	if x.need && x.g.Mem == nil && x.v.Type == dy.Type && dy.Contiguous() && dy.Len() == x.v.Len() && dy.Mem == out.g.Mem && dy.Off == out.g.Off && !out.accum {
-		x.g = dy.Reshape(x.v.Shape()...)
-		out.g = device.View{}
-		return
-	}
-	t.into(x, func(dx device.View) { t.Dev.Copy(dx, dy) })
 }
 
 // Backward adds to every Param that loss depends on the gradient of seed times loss. seed is a view that broadcasts to
@@ -301,23 +241,6 @@ func (t *Tape) Backward(loss *Tensor, seed device.View) {
 	t.nodes = t.nodes[:0]
 }
 
-// sumTo writes dy summed over the axes in which dst was broadcast to dy's shape.
-func (t *Tape) sumTo(dst, dy device.View) {
-	like := device.View{Mem: dst.Mem, Off: dst.Off, Rank: dy.Rank, Type: dst.Type}
-	k := int(dy.Rank) - int(dst.Rank)
-	for i := range int(dy.Rank) {
-		like.Dim[i] = 1
-		if i >= k {
-			like.Dim[i], like.Str[i] = dst.Dim[i-k], dst.Str[i-k]
-		}
-	}
-	if like.SameShape(dy) {
-		t.Dev.Copy(like, dy)
-		return
-	}
-	t.Dev.Reduce(device.Sum, like, dy)
-}
-
 // nextStream is a number for one use of randomness in a step; the same use gets the same number in every step.
 func (t *Tape) nextStream() uint32 {
 	t.stream++
@@ -334,7 +257,7 @@ func (t *Tape) Announce(name string, x *Tensor) *Tensor {
 	y := t.alias(x, x.v)
 	t.record(y, []*Tensor{x}, func(dy device.View) {
 		t.Watch(name, dy, true)
-		t.handOver(y, x, dy)
+		t.pass(y, x, dy)
 	})
 	if x.held {
 		t.Release(x)
