@@ -15,15 +15,13 @@ func GoldenOps() []string { return slices.Sorted(maps.Keys(goldenOps)) }
 
 // goldenOps runs the forward of each op of the format; names, inputs and parameters are the format's.
 var goldenOps = map[string]func(*goldenRun){
-	"conv2d": func(r *goldenRun) {
-		x, w, b := r.image("x"), r.image("weight"), r.opt("bias", nil)
-		p := device.Conv2D{Groups: int32(r.integer("groups", 1))}
-		p.StrideH, p.StrideW = r.pair("stride", 1)
-		p.PadH, p.PadW = r.pair("padding", 0)
-		p.DilH, p.DilW = r.pair("dilation", 1)
-		r.out("y", ops.Conv2D(r.tape, x, w, b, p), channelsLast(4))
-	},
+	"conv2d":     func(r *goldenRun) { conv2dCase(r, device.Identity) },
+	"conv2d_act": func(r *goldenRun) { conv2dCase(r, r.activation()) }, // conv2d with params' act after it
 	"max_pool2d": func(r *goldenRun) {
+		if _, ok := r.Expected["indices"]; !ok {
+			r.out("y", ops.MaxPool2D(r.tape, r.image("x"), r.pool()), channelsLast(4))
+			return
+		}
 		y, idx := ops.MaxPool2DWithIndices(r.tape, r.image("x"), r.pool())
 		r.out("y", y, channelsLast(4))
 		r.out("indices", idx, channelsLast(4))
@@ -53,8 +51,9 @@ var goldenOps = map[string]func(*goldenRun){
 	"matmul": func(r *goldenRun) {
 		r.out("y", ops.MatMul(r.tape, r.in("a", nil), r.in("b", nil)), nil)
 	},
-	"batch_norm": batchNormCase,
-	"relu":       unary(ops.Relu), "sigmoid": unary(ops.Sigmoid), "tanh": unary(ops.Tanh), "silu": unary(ops.Silu),
+	"batch_norm":     func(r *goldenRun) { batchNormCase(r, device.Identity) },
+	"batch_norm_act": func(r *goldenRun) { batchNormCase(r, r.activation()) }, // batch_norm with params' act after it
+	"relu":           unary(ops.Relu), "sigmoid": unary(ops.Sigmoid), "tanh": unary(ops.Tanh), "silu": unary(ops.Silu),
 	"neg": unary(ops.Neg), "exp": unary(ops.Exp), "log": unary(ops.Log), "sqrt": unary(ops.Sqrt),
 	"leaky_relu": func(r *goldenRun) {
 		r.out("y", ops.LeakyRelu(r.tape, r.in("x", nil), r.number("slope", 0.01)), nil)
@@ -229,7 +228,7 @@ func (r *goldenRun) pool() device.Pool2D {
 }
 
 // batchNormCase normalises channels, axis 1 of the case. Without running statistics evaluation takes the batch's.
-func batchNormCase(r *goldenRun) {
+func batchNormCase(r *goldenRun, act device.UnOp) {
 	shape := r.input("x").Shape
 	perm := channelsLast(len(shape))
 	x := r.in("x", perm)
@@ -247,9 +246,38 @@ func batchNormCase(r *goldenRun) {
 		s.NextMean, s.NextVar = r.put(r.input("running_mean"), r.typ), r.put(r.input("running_var"), r.typ)
 		r.outs["running_mean"], r.outs["running_var"] = goldenOut{v: s.NextMean}, goldenOut{v: s.NextVar}
 	}
-	y = ops.BatchNorm(r.tape, y, r.opt("gamma", nil), r.opt("beta", nil), s)
+	gamma, beta := r.opt("gamma", nil), r.opt("beta", nil)
+	if act == device.Identity {
+		y = ops.BatchNorm(r.tape, y, gamma, beta, s)
+	} else {
+		y = ops.BatchNormAct(r.tape, y, gamma, beta, s, act)
+	}
 	if flat {
 		y = ops.Reshape(r.tape, y, x.Shape()...)
 	}
 	r.out("y", y, perm)
+}
+
+func conv2dCase(r *goldenRun, act device.UnOp) {
+	x, w, b := r.image("x"), r.image("weight"), r.opt("bias", nil)
+	p := device.Conv2D{Groups: int32(r.integer("groups", 1))}
+	p.StrideH, p.StrideW = r.pair("stride", 1)
+	p.PadH, p.PadW = r.pair("padding", 0)
+	p.DilH, p.DilW = r.pair("dilation", 1)
+	y := (*ops.Tensor)(nil)
+	if act == device.Identity {
+		y = ops.Conv2D(r.tape, x, w, b, p)
+	} else {
+		y = ops.Conv2DAct(r.tape, x, w, b, p, act)
+	}
+	r.out("y", y, channelsLast(4))
+}
+
+func (r *goldenRun) activation() device.UnOp {
+	acts := map[string]device.UnOp{"relu": device.Relu, "sigmoid": device.Sigmoid, "tanh": device.Tanh}
+	act, ok := acts[r.word("act", "")]
+	if !ok {
+		throw("parameter \"act\": relu, sigmoid or tanh, not %q", r.word("act", ""))
+	}
+	return act
 }

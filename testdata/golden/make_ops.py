@@ -156,6 +156,11 @@ conv("1x1-stride2", 2, 3, 5, 5, 4, (1, 1), stride=(2, 2), bias=False)
 conv("whole", 2, 3, 4, 4, 5, (4, 4))
 
 
+for act, f in (("relu", F.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid)):
+    case("layers", act, "conv2d_act", lambda i: f(F.conv2d(i["x"], i["weight"], i["bias"], (1, 1), (1, 1))),
+         {"x": rnd(2, 3, 4, 5), "weight": rnd(4, 3, 3, 3), "bias": rnd(4)}, {"padding": [1, 1], "act": act})
+
+
 def pool(op, name, f, shape, params, up="mean(y*mask)", x=None):
     case("layers", name, op, f, {"x": rnd(*shape) if x is None else x}, params, upstream=up)
 
@@ -167,6 +172,7 @@ def maxpool(name, shape, k, s, p=0, d=1, ceil=False, x=None):
     pool("max_pool2d", name, f, shape, {"kernel": k, "stride": s, "padding": p, "dilation": d, "ceil_mode": ceil}, x=x)
 
 
+pool("max_pool2d", "no-indices", lambda i: F.max_pool2d(i["x"], 2), (2, 2, 4, 4), {"kernel": [2, 2], "stride": [2, 2]}, up="sum(y^2)")
 maxpool("2x2", (2, 3, 4, 6), [2, 2], [2, 2])
 maxpool("3x3-overlap", (1, 2, 7, 7), [3, 3], [2, 2], [1, 1])
 maxpool("ceil", (1, 2, 6, 5), [3, 2], [2, 2], [0, 0], [1, 1], True)
@@ -189,7 +195,7 @@ for shape in ((2, 3, 4, 5), (1, 1, 1, 1)):
     pool("global_max_pool2d", nm, lambda i: i["x"].amax(dim=(2, 3), keepdim=True), shape, {})
 
 
-def bn(name, shape, training, eps=1e-5, momentum=0.1, affine=True, up="mean(y*mask)", scale=1.0, shift=0.0):
+def bn(name, shape, training, eps=1e-5, momentum=0.1, affine=True, up="mean(y*mask)", scale=1.0, shift=0.0, act=None):
     c = shape[1]
     i = {"x": rnd(*shape, scale=scale, shift=shift), "running_mean": rnd(c), "running_var": pos(c)}
     if affine:
@@ -198,8 +204,13 @@ def bn(name, shape, training, eps=1e-5, momentum=0.1, affine=True, up="mean(y*ma
     def f(i):
         m, v = i["running_mean"].clone(), i["running_var"].clone()
         y = F.batch_norm(i["x"], m, v, i.get("gamma"), i.get("beta"), training, momentum, eps)
+        if act:
+            y = F.relu(y)
         return {"y": y, "running_mean": m, "running_var": v} if training else y
-    case("layers", name, "batch_norm", f, i, {"training": training, "eps": eps, "momentum": momentum}, upstream=up, no_grad=("running_mean", "running_var"), atol=1e-8)
+    params = {"training": training, "eps": eps, "momentum": momentum}
+    if act:
+        params["act"] = act
+    case("layers", name, "batch_norm_act" if act else "batch_norm", f, i, params, upstream=up, no_grad=("running_mean", "running_var"), atol=1e-8)
 
 
 bn("2d-train", (4, 3, 5, 5), True)
@@ -210,6 +221,8 @@ bn("ncl-train", (4, 3, 6), True)
 bn("tiny-eps", (6, 2, 3, 3), True, eps=1e-12, momentum=0.6)
 bn("no-affine", (5, 3, 2, 2), True, affine=False)
 bn("shifted", (6, 2, 4, 4), True, shift=100.0)
+bn("relu-train", (4, 3, 3, 3), True, act="relu")
+bn("relu-eval", (2, 3, 3, 3), False, act="relu")
 bn("momentum-1", (3, 2, 4, 4), True, momentum=1.0)
 
 # Losses and softmax ---------------------------------------------------------------------------------------------------
