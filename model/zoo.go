@@ -67,6 +67,7 @@ func New(name string, input [3]int, classes int) (*Network, error) {
 		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(list, "CLASSES", fmt.Sprint(classes))), &doc); err != nil {
 			return nil, err
 		}
+		forgetLines(&doc)
 		b := listBuilder{where: name}
 		seq, _, lerr := b.list(&doc, input[:])
 		if lerr != nil {
@@ -87,6 +88,14 @@ func New(name string, input [3]int, classes int) (*Network, error) {
 	}
 	n.Spec, err = specText(spec{Name: name, Input: input, Classes: classes})
 	return n, err
+}
+
+// forgetLines makes errors in one of the lists above say nothing of lines, which the user cannot see.
+func forgetLines(n *yaml.Node) {
+	n.Line = 0
+	for _, c := range n.Content {
+		forgetLines(c)
+	}
 }
 
 // conv is a square convolution without bias, padded so that stride 1 keeps the picture's size.

@@ -1,0 +1,229 @@
+package model_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
+
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/internal/fault"
+	"github.com/acumen-ml/acumen/model"
+	"github.com/acumen-ml/acumen/model/modeltest"
+	"github.com/acumen-ml/acumen/ops"
+)
+
+func lenet(t *testing.T) *model.Network {
+	t.Helper()
+	net, err := model.New("lenet5", digits, 10)
+	require.NoError(t, err)
+	return net
+}
+
+func smallNet(t *testing.T) *model.Network {
+	t.Helper()
+	net, err := model.New("cnn-small", objects, 10)
+	require.NoError(t, err)
+	modeltest.Fill(net)
+	return net
+}
+
+func values(t *testing.T, x *tensor.Dense) []float64 {
+	t.Helper()
+	switch v := x.Data().(type) {
+	case []float64:
+		return v
+	case []float32:
+		out := make([]float64, len(v))
+		for i, f := range v {
+			out[i] = float64(f)
+		}
+		return out
+	}
+	require.Fail(t, "type", x.Dtype())
+	return nil
+}
+
+// Values that every type holds go to the device and come back unchanged.
+func TestStorageRoundTrip(t *testing.T) {
+	for _, typ := range []device.DType{device.F32, device.F64, device.F16, device.BF16} {
+		net := smallNet(t)
+		if typ == device.F16 || typ == device.BF16 { // 8 bits hold these
+			for i, p := range net.Params() {
+				x := values(t, p.Value)
+				for k := range x {
+					x[k] = float64((k*7+i)%64) / 32
+				}
+			}
+		}
+		dev := open(t)
+		s, err := model.NewStorage(dev, net, model.StorageOptions{Type: typ})
+		require.NoError(t, err)
+		require.NoError(t, s.Upload())
+		before := map[string][]float64{}
+		for _, p := range net.Params() {
+			before[p.Path] = values(t, p.Value)
+		}
+		for _, b := range net.Buffers() {
+			before[b.Path] = values(t, b.Value)
+		}
+		old := net.Params()[0].Value
+		require.NoError(t, s.Download())
+		assert.NotSame(t, old, net.Params()[0].Value)
+		for _, p := range net.Params() {
+			assert.Equal(t, before[p.Path], values(t, p.Value), "%s %s", typ, p.Path)
+			assert.Equal(t, p.Shape, []int(p.Value.Shape()))
+		}
+		for _, b := range net.Buffers() {
+			assert.Equal(t, before[b.Path], values(t, b.Value), "%s %s", typ, b.Path)
+		}
+		assert.False(t, s.G.Valid())
+		assert.False(t, s.Next.Valid())
+		assert.Equal(t, s.W.Bytes()+s.Run.Bytes(), s.Bytes())
+		s.Close()
+	}
+}
+
+func TestStorageLayout(t *testing.T) {
+	net := lenet(t)
+	net.Init(1)
+	group := func(path string, p *model.Param) int {
+		switch {
+		case path == "linear_1.weight":
+			return -1
+		case len(p.Shape) == 1:
+			return 1
+		}
+		return 0
+	}
+	dev := open(t)
+	s, err := model.NewStorage(dev, net, model.StorageOptions{Type: device.F32, Train: true, Groups: 3, Group: group})
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Upload())
+
+	tape := ops.NewTape(dev, nil)
+	s.Bind(tape)
+	end := 0
+	for g, want := range []func(path string, p *model.Param) bool{
+		func(path string, p *model.Param) bool { return group(path, p) == 0 },
+		func(path string, p *model.Param) bool { return group(path, p) == 1 },
+		func(string, *model.Param) bool { return false },
+	} {
+		lo, hi := s.Range(g)
+		assert.Equal(t, end, lo, "groups follow each other")
+		for _, p := range net.Params() {
+			x := tape.Bound(p.Param)
+			assert.Zero(t, x.Value().Off*4%device.Align)
+			if want(p.Path, p.Param) {
+				assert.GreaterOrEqual(t, x.Value().Off, lo)
+				assert.LessOrEqual(t, x.Value().Off+x.Value().Len(), hi)
+				assert.Equal(t, x.Value().Off, x.Grad().Off)
+				assert.True(t, x.NeedsGrad())
+			}
+		}
+		end = hi
+	}
+	assert.Equal(t, end, s.G.Len(), "gradients end where the trained parameters do")
+	frozen := tape.Bound(net.Param("linear_1.weight"))
+	assert.False(t, frozen.NeedsGrad())
+	assert.GreaterOrEqual(t, frozen.Value().Off, end)
+	_, ok := s.Grad("linear_1.weight")
+	assert.False(t, ok)
+	g, ok := s.Grad("linear_1.bias")
+	assert.True(t, ok)
+	assert.Equal(t, []int{120}, g.Shape())
+
+	// What lies between parameters is 0: the whole array's sum is that of the parameters.
+	sum := 0.0
+	for _, p := range net.Params() {
+		for _, f := range values(t, p.Value) {
+			sum += f
+		}
+	}
+	r := &rig{t: t, dev: dev}
+	all := 0.0
+	for _, f := range r.read(s.W).Data().([]float64) {
+		all += f
+	}
+	assert.InDelta(t, sum, all, 1e-9) // the same numbers in another order, in float64
+}
+
+func TestStorageFlat(t *testing.T) {
+	net := lenet(t)
+	net.Init(1)
+	r := newRig(t, net, device.F32)
+	s := r.store
+	before := s.Bytes()
+	m, err := s.Flat()
+	require.NoError(t, err)
+	assert.Equal(t, before+m.Bytes(), s.Bytes())
+	assert.Equal(t, s.G.Len(), m.Len())
+
+	x, err := s.Get(m, "conv2d_2.weight")
+	require.NoError(t, err)
+	assert.Equal(t, []int{16, 5, 5, 6}, []int(x.Shape()))
+	for _, f := range x.Data().([]float32) {
+		require.Zero(t, f)
+	}
+	want := modeltest.Values("state", x.Shape(), 1, 0)
+	require.NoError(t, s.Set(m, "conv2d_2.weight", want))
+	x, err = s.Get(m, "conv2d_2.weight")
+	require.NoError(t, err)
+	assert.Equal(t, values(t, want), values(t, x))
+	x, err = s.Get(s.W, "conv2d_2.weight")
+	require.NoError(t, err)
+	assert.Equal(t, net.Param("conv2d_2.weight").Value.Data(), x.Data())
+
+	for _, c := range []struct {
+		path, want string
+		x          *tensor.Dense
+	}{
+		{"conv2d_9.weight", "no parameter conv2d_9.weight", want},
+		{"conv2d_1.weight", "parameter conv2d_1.weight: shape [16 5 5 6], want [6 5 5 1]", want},
+		{"conv2d_1.bias", "no values", nil},
+		{"conv2d_1.bias", "elements of type int", tensor.New(tensor.WithShape(6), tensor.WithBacking(make([]int, 6)))},
+	} {
+		err := s.Set(m, c.path, c.x)
+		assert.ErrorContains(t, err, c.want)
+		assert.NotEmpty(t, fault.HintOf(err))
+	}
+}
+
+func TestStorageRefuses(t *testing.T) {
+	net := lenet(t)
+	dev := open(t)
+	_, err := model.NewStorage(dev, net, model.StorageOptions{Type: device.I32})
+	assert.ErrorContains(t, err, "weights of type i32")
+	_, err = model.NewStorage(dev, net, model.StorageOptions{Type: device.F32, Train: true, Groups: 1, Group: func(string, *model.Param) int { return 1 }})
+	assert.ErrorContains(t, err, "parameter conv2d_1.weight: group 1 of 1")
+
+	s, err := model.NewStorage(dev, net, model.StorageOptions{Type: device.F32})
+	require.NoError(t, err)
+	defer s.Close()
+	assert.ErrorContains(t, s.Upload(), "model lenet5: parameter conv2d_1.weight: it has no values")
+	assert.Panics(t, func() { _, _ = s.Flat() })
+}
+
+// Statistics move where the step counts, and are forgotten where it does not.
+func TestCommit(t *testing.T) {
+	net := smallNet(t)
+	r := newRig(t, net, device.F32)
+	x, labels := modeltest.Batch("commit", 4, objects)
+	start := r.read(r.store.Run)
+	r.step(x, labels)
+	assert.Equal(t, start, r.read(r.store.Run), "a step leaves the running statistics alone")
+	assert.NotEqual(t, start, r.read(r.store.Next))
+
+	no := r.upload(device.F32, nil, make([]byte, 4))
+	r.store.Commit(r.tape, no)
+	assert.Equal(t, start, r.read(r.store.Run))
+	assert.Equal(t, start, r.read(r.store.Next))
+
+	r.step(x, labels)
+	next := r.read(r.store.Next)
+	r.commit()
+	assert.Equal(t, next, r.read(r.store.Run))
+	assert.Equal(t, next, r.read(r.store.Next))
+}
