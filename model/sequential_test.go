@@ -1,0 +1,107 @@
+package model_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/model"
+	"github.com/acumen-ml/acumen/model/modeltest"
+	"github.com/acumen-ml/acumen/ops"
+)
+
+// A watched tape is told each layer's output, and in backward its gradient, once, by the layer's path.
+func TestEveryLayerIsAnnounced(t *testing.T) {
+	net, err := fromList(t, everyKind, [3]int{16, 16, 3}, 10)
+	require.NoError(t, err)
+	net.Init(3)
+	r := newRig(t, net, device.F32)
+	var forward, backward []string
+	r.tape.Watch = func(name string, _ device.View, gradient bool) {
+		if gradient {
+			backward = append([]string{name}, backward...)
+		} else {
+			forward = append(forward, name)
+		}
+	}
+	x, labels := modeltest.Batch("announce", 3, net.Input)
+	r.step(x, labels)
+	var want []string
+	for _, row := range net.Costs() {
+		want = append(want, row.Path)
+	}
+	// The dry run announces too.
+	assert.Equal(t, append(want, want...), forward)
+	assert.ElementsMatch(t, append(want, want...), backward)
+}
+
+// A watched network runs unfused; its numbers are those of the fused one.
+func TestFusedEqualsUnfused(t *testing.T) {
+	net, err := fromList(t, everyKind, [3]int{16, 16, 3}, 10)
+	require.NoError(t, err)
+	net.Init(3)
+	x, labels := modeltest.Batch("fused", 3, net.Input)
+	r := newRig(t, net, device.F64)
+	y, loss := r.step(x, labels)
+	g := r.read(r.store.G)
+	r.tape.Watch = func(string, device.View, bool) {}
+	y2, loss2 := r.step(x, labels)
+	g2 := r.read(r.store.G)
+	assert.InDelta(t, loss, loss2, 1e-12)                                      // float64, the same formulas
+	assert.InDeltaSlice(t, y.Data().([]float64), y2.Data().([]float64), 1e-12) // the same
+	assert.InDeltaSlice(t, g.Data().([]float64), g2.Data().([]float64), 1e-11) // sums of some hundred such terms
+	assert.NotEqual(t, 0.0, loss)
+}
+
+// custom is a module as a user may write one.
+type custom struct{ inner *model.Linear }
+
+func (c custom) Forward(t *ops.Tape, x *ops.Tensor) *ops.Tensor {
+	y := c.inner.Forward(t, x)
+	z := ops.Mul(t, y, y)
+	t.Release(y)
+	return z
+}
+func (c custom) OutShape(in []int) ([]int, error) { return c.inner.OutShape(in) }
+func (c custom) Visit(v model.Visitor)            { v.Child("inner", c.inner) }
+
+func TestCustomModule(t *testing.T) {
+	net, err := model.NewNetwork("mine", model.NewSequential(model.NewFlatten(), custom{model.NewLinear(12, 5, true, nil)}, model.Named("mid", custom{model.NewLinear(5, 10, false, model.LeCunNormal())})), [3]int{2, 2, 3}, 10)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"custom_1.inner.weight", "custom_1.inner.bias", "mid.inner.weight"}, paths(net))
+	assert.Equal(t, 12*5+5+50, net.NumParams())
+	assert.Empty(t, net.Spec)
+	net.Init(1)
+	r := newRig(t, net, device.F32)
+	x, labels := modeltest.Batch("custom", 3, net.Input)
+	_, loss := r.step(x, labels)
+	assert.Greater(t, loss, 0.0)
+}
+
+func TestNewNetworkRefuses(t *testing.T) {
+	shared := model.NewLinear(4, 4, true, nil)
+	_, err := model.NewNetwork("twice", model.NewSequential(model.NewFlatten(), shared, shared), [3]int{2, 2, 1}, 4)
+	assert.ErrorContains(t, err, "linear_2.weight is the same tensor as linear_1.weight")
+	_, err = model.NewNetwork("named", model.NewSequential(model.NewFlatten(), model.Named("a", model.NewLinear(4, 4, true, nil)), model.Named("a", model.NewLinear(4, 4, true, nil))), [3]int{2, 2, 1}, 4)
+	assert.ErrorContains(t, err, "two tensors are called a.weight")
+	_, err = model.NewNetwork("shape", model.NewSequential(model.NewFlatten(), model.NewLinear(3, 4, true, nil)), [3]int{2, 2, 1}, 4)
+	assert.EqualError(t, err, "model shape: linear_1: linear takes rows of 3, its input is 4")
+	assert.Panics(t, func() { model.NewConv2D(3, 4, [2]int{3, 3}, device.Conv2D{Groups: 2}, true, nil) })
+}
+
+func TestEmptySequentialPassesOn(t *testing.T) {
+	net, err := model.NewNetwork("thin", model.NewSequential(model.NewFlatten(), model.NewResidual(model.NewLinear(4, 4, true, nil), model.NewSequential())), [3]int{2, 2, 1}, 4)
+	require.NoError(t, err)
+	net.Init(1)
+	r := newRig(t, net, device.F64)
+	x, labels := modeltest.Batch("thin", 2, net.Input)
+	for i := range labels {
+		labels[i] %= 4
+	}
+	y, _ := r.step(x, labels)
+	assert.True(t, strings.HasPrefix(net.Params()[0].Path, "residual_1.body."))
+	assert.Equal(t, []int{2, 4}, []int(y.Shape()))
+}
