@@ -5,13 +5,14 @@ import "math"
 // Philox is the counter-based generator Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy
 // as 1, 2, 3", SC 2011): four random words from a counter and a key.
 func Philox(c [4]uint32, k [2]uint32) [4]uint32 {
+	c0, c1, c2, c3, k0, k1 := c[0], c[1], c[2], c[3], k[0], k[1] // arrays would go through memory in every round
 	for range 10 {
-		p0, p1 := uint64(c[0])*0xD2511F53, uint64(c[2])*0xCD9E8D57
-		c = [4]uint32{uint32(p1>>32) ^ c[1] ^ k[0], uint32(p1), uint32(p0>>32) ^ c[3] ^ k[1], uint32(p0)}
-		k[0] += 0x9E3779B9
-		k[1] += 0xBB67AE85
+		p0, p1 := uint64(c0)*0xD2511F53, uint64(c2)*0xCD9E8D57
+		c0, c1, c2, c3 = uint32(p1>>32)^c1^k0, uint32(p1), uint32(p0>>32)^c3^k1, uint32(p0)
+		k0 += 0x9E3779B9
+		k1 += 0xBB67AE85
 	}
-	return c
+	return [4]uint32{c0, c1, c2, c3}
 }
 
 // UniformOf maps a random word to [0, 1); exact in f32.
