@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/acumen-ml/acumen/device"
 )
@@ -37,8 +38,8 @@ func activate[T float](act device.UnOp, x []T) {
 
 // exp is e^x, in float32 to 1.2e-7 of its value.
 func exp[T float](x T) T {
-	if v, ok := any(x).(float32); ok {
-		return T(exp32(v))
+	if unsafe.Sizeof(x) == 4 {
+		return T(exp32(float32(x)))
 	}
 	return T(math.Exp(float64(x)))
 }

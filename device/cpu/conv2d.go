@@ -14,9 +14,9 @@ type conv struct {
 	groups           int
 	sh, sw, ph, pw   int
 	dh, dw           int
-	strN, strH, strW int // strides of the images
-	positions        int // N OH OW
-	k                int // KH KW CG
+	strN, strH, strW int  // strides of the images
+	positions        int  // N OH OW
+	k                int  // KH KW CG
 	runs             bool // a kernel row's pixels lie in one run
 	direct           bool // 1x1 without stride and padding: rows lie in x already, rowStride apart
 	rowStride        int
@@ -226,7 +226,8 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 	d.shared(turned * sizeOf[T]())
 	all := func() []T { return sharedOf[T](d, 0, turned) }
 	writes, reads := []device.View{dx}, []device.View{dy, w}
-	if p.StrideH == 1 && p.StrideW == 1 {
+	// Turned kernels also meet the padding, and as many products are wasted; sums by pixel cost about 5 products each.
+	if p.StrideH == 1 && p.StrideW == 1 && dx.D(1)*dx.D(2)*og <= dy.D(1)*dy.D(2)*(og+5) {
 		// A convolution of dy with the kernels turned by 180 degrees and their channels exchanged.
 		q := p
 		q.PadH, q.PadW = p.DilH*int32(kh-1)-p.PadH, p.DilW*int32(kw-1)-p.PadW
@@ -289,6 +290,17 @@ func scatterRow[T float](c *conv, x, row []T, ih0, iw0 int) {
 	for i := range c.kh {
 		ih := ih0 + i*c.dh
 		if uint(ih) >= uint(c.h) {
+			continue
+		}
+		if c.runs {
+			lo, hi := min(max(-iw0, 0), c.kw)*c.cg, max(min(c.w-iw0, c.kw), 0)*c.cg
+			if lo < hi {
+				r := row[i*c.kw*c.cg:][lo:hi]
+				px := x[ih*c.strH+iw0*c.strW+lo:][:len(r)]
+				for l, v := range r {
+					px[l] += v
+				}
+			}
 			continue
 		}
 		for j := range c.kw {
