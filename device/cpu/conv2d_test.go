@@ -142,8 +142,8 @@ func TestConv2DGradients(t *testing.T) {
 }
 
 func TestConv2DDeclines(t *testing.T) {
-	d := openTest(t, 1)
-	r := &rig{t: t, d: d}
+	r := newRig(t, 1)
+	d := r.d
 	calls := 0
 	defer d.Hook(func(device.Call) error { calls++; return nil })()
 	p := conv2DOf(1, 0, 1, 1)
@@ -176,8 +176,8 @@ func BenchmarkConv2D(b *testing.B) {
 		{"depthwise", convCase{32, 16, 16, 32, 32, 3, 3, conv2DOf(1, 1, 1, 32)}},
 	} {
 		c := s.c
-		d := openTest(b, 0)
-		r := &rig{t: b, d: d}
+		r := newRig(b, 0)
+		d := r.d
 		oh, ow := c.p.Out(c.h, c.w, c.kh, c.kw)
 		x, y := r.zeros(device.F32, c.n, c.h, c.w, c.c), r.zeros(device.F32, c.n, oh, ow, c.o)
 		w, bias := r.zeros(device.F32, c.o, c.kh, c.kw, c.c/int(c.p.Groups)), r.zeros(device.F32, c.o)

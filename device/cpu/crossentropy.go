@@ -59,11 +59,8 @@ func softmaxCrossEntropy[T float](d *Device, loss, dx, x, target device.View, sm
 	d.enqueue("SoftmaxCrossEntropy", present(loss, dx), []device.View{x, target}, 6*float64(x.Len()), rx.eachRow(func(i int) {
 		from := xs[i*rx.ld:][:k]
 		m := largest(from)
-		var sum T
-		for _, v := range from {
-			sum += exp(v - m)
-		}
-		lse := m + T(math.Log(float64(sum)))
+		sum := expSum(from, m)
+		lse := m + T(math.Log(sum))
 		var total, weight T // sums of target' (lse - x) and of target'
 		var to, rows []T
 		if ds != nil {
@@ -81,7 +78,7 @@ func softmaxCrossEntropy[T float](d *Device, loss, dx, x, target device.View, sm
 			if smooth == 0 {
 				losses[i] = lse - from[at]
 				if to != nil {
-					s := 1 / sum
+					s := T(1 / sum)
 					for j, v := range from {
 						to[j] = exp(v-m) * s
 					}
@@ -109,7 +106,7 @@ func softmaxCrossEntropy[T float](d *Device, loss, dx, x, target device.View, sm
 		}
 		losses[i] = total
 		if to != nil {
-			s := weight / sum
+			s := T(float64(weight) / sum)
 			for j, v := range from {
 				to[j] = exp(v-m)*s - aim(j)
 			}

@@ -159,8 +159,8 @@ func TestMatMulInfinitiesStayInTheirRows(t *testing.T) {
 }
 
 func TestMatMulPanicsWithShapes(t *testing.T) {
-	d := openTest(t, 1)
-	r := &rig{t: t, d: d}
+	r := newRig(t, 1)
+	d := r.d
 	require.PanicsWithValue(t, "MatMul: f32[2 3] = f32[2 4] times f32[5 3]", func() {
 		d.MatMul(r.zeros(device.F32, 2, 3), r.zeros(device.F32, 2, 4), r.zeros(device.F32, 5, 3), 1, 0)
 	})
@@ -178,8 +178,8 @@ func BenchmarkMatMul(b *testing.B) {
 		{"dw120x400x64", 120, 400, 64, true, false}, {"vector1x1000x1000", 1, 1000, 1000, false, false}, {"vector1x1000x1000T", 1, 1000, 1000, false, true},
 	} {
 		b.Run(s.name, func(b *testing.B) {
-			d := openTest(b, 0)
-			r := &rig{t: b, d: d}
+			r := newRig(b, 0)
+			d := r.d
 			y, x, w := r.zeros(device.F32, s.m, s.n), r.zeros(device.F32, s.m, s.k), r.zeros(device.F32, s.k, s.n)
 			if s.ta {
 				x = r.zeros(device.F32, s.k, s.m).T()

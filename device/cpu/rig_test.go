@@ -17,6 +17,11 @@ type rig struct {
 	rnd *rand.Rand
 }
 
+// newRig opens a device of the given number of threads, 0 for all.
+func newRig(t testing.TB, threads int) *rig {
+	return &rig{t, openTest(t, threads), rand.New(rand.NewPCG(1, 2))}
+}
+
 // zeros is a view of any type and shape, filled with 0.
 func (r *rig) zeros(typ device.DType, dims ...int) device.View {
 	n := 1
@@ -124,8 +129,9 @@ func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.Vie
 	t.Helper()
 	var first [][]float64
 	for i, threads := range []int{1, 2, 5, 5} {
-		d := openTest(t, threads)
-		call, outs := setup(&rig{t, d, rand.New(rand.NewPCG(1, 2))})
+		r := newRig(t, threads)
+		d := r.d
+		call, outs := setup(r)
 		if i < 3 {
 			call()
 		} else {

@@ -41,6 +41,15 @@ func largest[T float](x []T) T {
 	return m
 }
 
+// expSum is the sum of e^(x[i]-m); rows are long in language models, so it is in float64.
+func expSum[T float](x []T, m T) float64 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(exp(v - m))
+	}
+	return sum
+}
+
 // softmaxRow is y[i] = e^(x[i]-max) / sum; zeros where all x are -Inf.
 func softmaxRow[T float](y, x []T) {
 	y = y[:len(x)]
@@ -49,13 +58,13 @@ func softmaxRow[T float](y, x []T) {
 		clear(y)
 		return
 	}
-	var sum T
+	var sum float64
 	for i, v := range x {
 		e := exp(v - m)
 		y[i] = e
-		sum += e
+		sum += float64(e)
 	}
-	s := 1 / sum
+	s := T(1 / sum)
 	for i := range y {
 		y[i] *= s
 	}
@@ -69,11 +78,7 @@ func logSoftmaxRow[T float](y, x []T) {
 		copy(y, x)
 		return
 	}
-	var sum T
-	for _, v := range x {
-		sum += exp(v - m)
-	}
-	l := T(math.Log(float64(sum)))
+	l := T(math.Log(expSum(x, m)))
 	for i, v := range x {
 		y[i] = v - m - l
 	}
@@ -126,8 +131,12 @@ func (d *Device) SoftmaxGrad(dx, dy, y device.View) bool {
 
 func softmaxGradOf[T float](i int, r []rowsOf, s [][]T) {
 	dx, dy, y := row(i, 0, r, s), row(i, 1, r, s), row(i, 2, r, s)
-	t := dot(dy, y)
 	dx, y = dx[:len(dy)], y[:len(dy)]
+	var sum float64
+	for j, g := range dy {
+		sum += float64(g) * float64(y[j])
+	}
+	t := T(sum)
 	for j, g := range dy {
 		dx[j] = y[j] * (g - t)
 	}
@@ -149,10 +158,11 @@ func (d *Device) LogSoftmaxGrad(dx, dy, y device.View) bool {
 
 func logSoftmaxGradOf[T float](i int, r []rowsOf, s [][]T) {
 	dx, dy, y := row(i, 0, r, s), row(i, 1, r, s), row(i, 2, r, s)
-	var t T
+	var sum float64
 	for _, g := range dy {
-		t += g
+		sum += float64(g)
 	}
+	t := T(sum)
 	dx, y = dx[:len(dy)], y[:len(dy)]
 	for j, g := range dy {
 		dx[j] = g - exp(y[j])*t

@@ -1,0 +1,118 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+// offset is a normal view with a mean far from 0.
+func (r *rig) offset(typ device.DType, mean float64, dims ...int) device.View {
+	return r.with(typ, func(int) float64 { return mean + r.rnd.NormFloat64() }, dims...)
+}
+
+func TestBatchNorm(t *testing.T) {
+	for _, typ := range []device.DType{device.F32, device.F64} {
+		for i, shape := range [][]int{{1, 1}, {5, 3}, {3, 4, 5, 7}, {2, 9, 8, 32}, {3000, 6}, {2, 1, 1, 20000}} {
+			c := shape[len(shape)-1]
+			m := 1
+			for _, v := range shape[:len(shape)-1] {
+				m *= v
+			}
+			var want [6][]float64
+			got := everywhere(t, func(r *rig) (func(), []device.View) {
+				x, dy := r.offset(typ, 3, shape...), r.normal(typ, shape...)
+				if i%2 == 1 {
+					wide := append([]int{}, shape...)
+					wide[len(wide)-1] += 3
+					x = r.offset(typ, 3, wide...).Slice(len(wide)-1, 2, c, 1)
+				}
+				gamma, beta := r.normal(typ, c), r.normal(typ, c)
+				mean, variance, rstd := r.zeros(typ, c), r.zeros(typ, c), r.with(typ, func(int) float64 { return 0.5 + r.rnd.Float64() }, c)
+				at := r.normal(typ, c) // a mean to normalise by, not that of x: the gradient's formula takes any
+				y, dx, dgamma, dbeta := r.zeros(typ, shape...), r.zeros(typ, shape...), r.zeros(typ, c), r.zeros(typ, c)
+				if want[0] == nil {
+					xs, gs, ga, be, rs, mu := values(x), values(dy), values(gamma), values(beta), values(rstd), values(at)
+					for k, n := range []int{c, c, m * c, m * c, c, c} {
+						want[k] = make([]float64, n)
+					}
+					for e, v := range xs {
+						want[0][e%c] += v / float64(m)
+					}
+					for e, v := range xs {
+						j := e % c
+						want[1][j] += (v - want[0][j]) * (v - want[0][j]) / float64(m)
+						want[2][e] = max((v-mu[j])*rs[j]*ga[j]+be[j], 0)
+						want[4][j] += gs[e] * (v - mu[j]) * rs[j]
+						want[5][j] += gs[e]
+					}
+					for e, v := range xs {
+						j := e % c
+						want[3][e] = ga[j] * rs[j] * (gs[e] - want[5][j]/float64(m) - (v-mu[j])*rs[j]*want[4][j]/float64(m))
+					}
+				}
+				return func() {
+					require.True(t, r.d.BatchNormStats(mean, variance, x))
+					require.True(t, r.d.BatchNormApply(y, x, at, rstd, gamma, beta, device.Relu))
+					require.True(t, r.d.BatchNormGrad(dx, dgamma, dbeta, dy, x, at, rstd, gamma))
+				}, []device.View{mean, variance, y, dx, dgamma, dbeta}
+			})
+			terms := 16 // sums are in float64, so that an f32 result has only its own roundings
+			if typ == device.F64 {
+				terms = m
+			}
+			for k := range want {
+				near(t, want[k], got[k], tolerance(typ, terms), fmt.Sprint(typ, shape, " output ", k))
+			}
+		}
+	}
+}
+
+func TestBatchNormWithoutOptionalParts(t *testing.T) {
+	got := everywhere(t, func(r *rig) (func(), []device.View) {
+		x, dy := r.normal(device.F64, 6, 3), r.normal(device.F64, 6, 3)
+		one, none := r.with(device.F64, func(int) float64 { return 1 }, 3), device.View{}
+		zero := r.zeros(device.F64, 3)
+		y, y2 := r.zeros(device.F64, 6, 3), r.zeros(device.F64, 6, 3)
+		dx, dx2, dbeta := r.zeros(device.F64, 6, 3), r.zeros(device.F64, 6, 3), r.zeros(device.F64, 3)
+		return func() {
+			require.True(t, r.d.BatchNormApply(y, x, zero, one, one, zero, device.Tanh))
+			require.True(t, r.d.BatchNormApply(y2, x, zero, one, none, none, device.Tanh))
+			require.True(t, r.d.BatchNormGrad(dx, none, none, dy, x, zero, one, none))
+			require.True(t, r.d.BatchNormGrad(dx2, none, dbeta, dy, x, zero, one, one))
+		}, []device.View{y, y2, dx, dx2}
+	})
+	require.Equal(t, got[0], got[1])
+	require.Equal(t, got[2], got[3])
+	require.NotZero(t, got[3][0])
+}
+
+func TestBatchNormVarianceOfAConstantIsZero(t *testing.T) {
+	// With eps 1e-12 a rounding error in the variance would blow up the result.
+	got := everywhere(t, func(r *rig) (func(), []device.View) {
+		x := r.with(device.F32, func(i int) float64 { return 0.1 + float64(i%3)*100 }, 7, 31, 31, 3)
+		mean, variance := r.zeros(device.F32, 3), r.zeros(device.F32, 3)
+		return func() { require.True(t, r.d.BatchNormStats(mean, variance, x)) }, []device.View{mean, variance}
+	})
+	for j, v := range got[1] {
+		require.Less(t, math.Abs(v), 1e-24, j) // 1e-12 of float64's own rounding, squared
+	}
+}
+
+func BenchmarkBatchNorm(b *testing.B) {
+	r := newRig(b, 0)
+	d := r.d
+	x, y := r.zeros(device.F32, 32, 32, 32, 32), r.zeros(device.F32, 32, 32, 32, 32)
+	m, v, g := r.zeros(device.F32, 32), r.zeros(device.F32, 32), r.zeros(device.F32, 32)
+	b.Run("stats", func(b *testing.B) { benchmark(b, d, float64(x.Len()), func() { d.BatchNormStats(m, v, x) }) })
+	b.Run("apply", func(b *testing.B) {
+		benchmark(b, d, float64(x.Len()), func() { d.BatchNormApply(y, x, m, v, g, g, device.Relu) })
+	})
+	b.Run("grad", func(b *testing.B) {
+		benchmark(b, d, float64(x.Len()), func() { d.BatchNormGrad(y, m, v, y, x, m, v, g) })
+	})
+}
