@@ -36,25 +36,25 @@ func TestNetworksAgreeWithPyTorch(t *testing.T) {
 			net, err := model.New(name, input, 10)
 			require.NoError(t, err)
 			modeltest.Fill(net)
-			r := newRig(t, net, device.F64)
+			r := modeltest.NewRig(t, open(t), net, device.F64)
 			x, labels := modeltest.Batch(name, 4, input)
 
 			close := func(what string, d modeltest.Digest, x *tensor.Dense) {
 				t.Helper()
 				assert.LessOrEqual(t, d.Distance(x), tolerance64, what)
 			}
-			close("output in evaluation", want.Evaluated, r.evaluate(x))
-			y, loss := r.step(x, labels)
+			close("output in evaluation", want.Evaluated, r.Evaluate(x))
+			y, loss := r.Step(x, labels)
 			close("output in training", want.Trained, y)
 			assert.InEpsilon(t, want.Loss, loss, tolerance64)
 			require.Len(t, net.Params(), len(want.Grads))
 			for _, p := range net.Params() {
-				g, err := r.store.Get(r.store.G, p.Path)
+				g, err := r.Store.Get(r.Store.G, p.Path)
 				require.NoError(t, err)
 				close(fmt.Sprintf("gradient of %s", p.Path), want.Grads[p.Path], g)
 			}
-			r.commit()
-			require.NoError(t, r.store.Download())
+			r.Commit()
+			require.NoError(t, r.Store.Download())
 			require.Len(t, net.Buffers(), len(want.Buffers))
 			for _, b := range net.Buffers() {
 				close(b.Path, want.Buffers[b.Path], b.Value)

@@ -18,9 +18,9 @@ func TestEveryLayerIsAnnounced(t *testing.T) {
 	net, err := fromList(t, everyKind, [3]int{16, 16, 3}, 10)
 	require.NoError(t, err)
 	net.Init(3)
-	r := newRig(t, net, device.F32)
+	r := modeltest.NewRig(t, open(t), net, device.F32)
 	var forward, backward []string
-	r.tape.Watch = func(name string, _ device.View, gradient bool) {
+	r.Tape.Watch = func(name string, _ device.View, gradient bool) {
 		if gradient {
 			backward = append([]string{name}, backward...)
 		} else {
@@ -28,7 +28,7 @@ func TestEveryLayerIsAnnounced(t *testing.T) {
 		}
 	}
 	x, labels := modeltest.Batch("announce", 3, net.Input)
-	r.step(x, labels)
+	r.Step(x, labels)
 	var want []string
 	for _, row := range net.Costs() {
 		want = append(want, row.Path)
@@ -44,12 +44,12 @@ func TestFusedEqualsUnfused(t *testing.T) {
 	require.NoError(t, err)
 	net.Init(3)
 	x, labels := modeltest.Batch("fused", 3, net.Input)
-	r := newRig(t, net, device.F64)
-	y, loss := r.step(x, labels)
-	g := r.read(r.store.G)
-	r.tape.Watch = func(string, device.View, bool) {}
-	y2, loss2 := r.step(x, labels)
-	g2 := r.read(r.store.G)
+	r := modeltest.NewRig(t, open(t), net, device.F64)
+	y, loss := r.Step(x, labels)
+	g := r.Read(r.Store.G)
+	r.Tape.Watch = func(string, device.View, bool) {}
+	y2, loss2 := r.Step(x, labels)
+	g2 := r.Read(r.Store.G)
 	assert.InDelta(t, loss, loss2, 1e-12)                                      // float64, the same formulas
 	assert.InDeltaSlice(t, y.Data().([]float64), y2.Data().([]float64), 1e-12) // the same
 	assert.InDeltaSlice(t, g.Data().([]float64), g2.Data().([]float64), 1e-11) // sums of some hundred such terms
@@ -75,9 +75,9 @@ func TestCustomModule(t *testing.T) {
 	assert.Equal(t, 12*5+5+50, net.NumParams())
 	assert.Empty(t, net.Spec)
 	net.Init(1)
-	r := newRig(t, net, device.F32)
+	r := modeltest.NewRig(t, open(t), net, device.F32)
 	x, labels := modeltest.Batch("custom", 3, net.Input)
-	_, loss := r.step(x, labels)
+	_, loss := r.Step(x, labels)
 	assert.Greater(t, loss, 0.0)
 }
 
@@ -96,12 +96,12 @@ func TestEmptySequentialPassesOn(t *testing.T) {
 	net, err := model.NewNetwork("thin", model.NewSequential(model.NewFlatten(), model.NewResidual(model.NewLinear(4, 4, true, nil), model.NewSequential())), [3]int{2, 2, 1}, 4)
 	require.NoError(t, err)
 	net.Init(1)
-	r := newRig(t, net, device.F64)
+	r := modeltest.NewRig(t, open(t), net, device.F64)
 	x, labels := modeltest.Batch("thin", 2, net.Input)
 	for i := range labels {
 		labels[i] %= 4
 	}
-	y, _ := r.step(x, labels)
+	y, _ := r.Step(x, labels)
 	assert.True(t, strings.HasPrefix(net.Params()[0].Path, "residual_1.body."))
 	assert.Equal(t, []int{2, 4}, []int(y.Shape()))
 }

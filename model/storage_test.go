@@ -142,9 +142,9 @@ func TestStorageLayout(t *testing.T) {
 			sum += f
 		}
 	}
-	r := &rig{t: t, dev: dev}
+	r := &modeltest.Rig{T: t, Dev: dev}
 	all := 0.0
-	for _, f := range r.read(s.W).Data().([]float64) {
+	for _, f := range r.Read(s.W).Data().([]float64) {
 		all += f
 	}
 	assert.InDelta(t, sum, all, 1e-9) // the same numbers in another order, in float64
@@ -153,8 +153,8 @@ func TestStorageLayout(t *testing.T) {
 func TestStorageFlat(t *testing.T) {
 	net := lenet(t)
 	net.Init(1)
-	r := newRig(t, net, device.F32)
-	s := r.store
+	r := modeltest.NewRig(t, open(t), net, device.F32)
+	s := r.Store
 	before := s.Bytes()
 	m, err := s.Flat()
 	require.NoError(t, err)
@@ -209,21 +209,21 @@ func TestStorageRefuses(t *testing.T) {
 // Statistics move where the step counts, and are forgotten where it does not.
 func TestCommit(t *testing.T) {
 	net := smallNet(t)
-	r := newRig(t, net, device.F32)
+	r := modeltest.NewRig(t, open(t), net, device.F32)
 	x, labels := modeltest.Batch("commit", 4, objects)
-	start := r.read(r.store.Run)
-	r.step(x, labels)
-	assert.Equal(t, start, r.read(r.store.Run), "a step leaves the running statistics alone")
-	assert.NotEqual(t, start, r.read(r.store.Next))
+	start := r.Read(r.Store.Run)
+	r.Step(x, labels)
+	assert.Equal(t, start, r.Read(r.Store.Run), "a step leaves the running statistics alone")
+	assert.NotEqual(t, start, r.Read(r.Store.Next))
 
-	no := r.upload(device.F32, nil, make([]byte, 4))
-	r.store.Commit(r.tape, no)
-	assert.Equal(t, start, r.read(r.store.Run))
-	assert.Equal(t, start, r.read(r.store.Next))
+	no := r.Upload(device.F32, nil, make([]byte, 4))
+	r.Store.Commit(r.Tape, no)
+	assert.Equal(t, start, r.Read(r.Store.Run))
+	assert.Equal(t, start, r.Read(r.Store.Next))
 
-	r.step(x, labels)
-	next := r.read(r.store.Next)
-	r.commit()
-	assert.Equal(t, next, r.read(r.store.Run))
-	assert.Equal(t, next, r.read(r.store.Next))
+	r.Step(x, labels)
+	next := r.Read(r.Store.Next)
+	r.Commit()
+	assert.Equal(t, next, r.Read(r.Store.Run))
+	assert.Equal(t, next, r.Read(r.Store.Next))
 }

@@ -106,13 +106,13 @@ func TestZooRuns(t *testing.T) {
 			net, err := model.New(c.name, c.input, 10)
 			require.NoError(t, err)
 			net.Init(1)
-			r := newRig(t, net, device.F32)
+			r := modeltest.NewRig(t, open(t), net, device.F32)
 			x, labels := modeltest.Batch(c.name, 2, c.input)
-			assert.Equal(t, []int{2, 10}, []int(r.evaluate(x).Shape()))
-			_, loss := r.step(x, labels)
+			assert.Equal(t, []int{2, 10}, []int(r.Evaluate(x).Shape()))
+			_, loss := r.Step(x, labels)
 			assert.Greater(t, loss, 0.0)
 			for _, p := range net.Params() {
-				g, err := r.store.Get(r.store.G, p.Path)
+				g, err := r.Store.Get(r.Store.G, p.Path)
 				if p.Frozen {
 					assert.ErrorContains(t, err, "frozen")
 					continue
