@@ -79,25 +79,22 @@ func readConfig(arg string) (*config.File, error) {
 	return nil, fault.Usagef(hint, "configuration %s: there is no such file", arg)
 }
 
-// resolve reads a configuration and puts the environment and settings over it. Without a file it is lenet5 on MNIST. A
-// run gets its name here if the configuration gives none.
+// resolve reads the configuration arg, by default lenet5 on MNIST, and puts the environment and settings over it. A run
+// gets its name here if the configuration gives none.
 func resolve(arg string, sets []config.Setting) (*config.Config, error) {
-	var file *config.File
-	if arg != "" {
-		var err error
-		if file, err = readConfig(arg); err != nil {
-			return nil, err
-		}
+	if arg == "" {
+		arg = "mnist/lenet5"
+	}
+	file, err := readConfig(arg)
+	if err != nil {
+		return nil, err
 	}
 	c, err := config.Load(file, sets)
 	if err != nil {
 		return nil, err
 	}
 	if c.Run.Name == "" {
-		c.Run.Name = c.Model.Name
-		if file != nil {
-			c.Run.Name = strings.TrimSuffix(filepath.Base(file.Name), filepath.Ext(file.Name))
-		}
+		c.Run.Name = strings.TrimSuffix(filepath.Base(file.Name), filepath.Ext(file.Name))
 	}
 	return c, nil
 }

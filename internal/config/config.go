@@ -36,8 +36,8 @@ type Data struct {
 
 // Model says which network.
 type Model struct {
-	Name       string   `yaml:"name" doc:"A network of the zoo, or, beside model.layers, what to call those."`
-	Layers     Layers   `yaml:"layers" doc:"The network as a list of layers, such as [flatten, {linear: 30}, sigmoid, {linear: 10}]; empty: model.name says which."`
+	Name   string `yaml:"name" doc:"A network of the zoo, or, beside model.layers, what to call those."`
+	Layers Layers `yaml:"layers" doc:"The network as a list of layers, such as [flatten, {linear: 30}, sigmoid, {linear: 10}]; empty: model.name says which."`
 }
 
 // Trainer says how to train.
@@ -99,7 +99,7 @@ type Loss struct {
 // Run says where results go.
 type Run struct {
 	Root string `yaml:"root" doc:"The folder that run folders are made in."`
-	Name string `yaml:"name" doc:"Run folders are called NAME-001, NAME-002 ...; empty: the name of the model."`
+	Name string `yaml:"name" doc:"Run folders are called NAME-001, NAME-002 ...; empty: the name of the configuration's file."`
 }
 
 // Duration is a time.Duration that YAML writes as 10m or 1h30m.

@@ -115,6 +115,9 @@ func flatten(prefix string, n *yaml.Node, at place, out map[string]written) erro
 
 // unknownHint leads from a key that does not exist to the nearest that does.
 func unknownHint(prefix, key string) string {
+	if section, word, ok := strings.Cut(key, "."); ok && prefix == "" && byPath[key].path != "" {
+		return fmt.Sprintf("write it below its section: `%s:`, on the next line `  %s: ...`", section, word)
+	}
 	if s := nearestKey(prefix, key); s != "" {
 		return "the nearest key is " + s
 	}
@@ -242,6 +245,10 @@ func (r reader) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag, path
 func (r reader) list(n *yaml.Node, v reflect.Value, tag reflect.StructTag, path string) error {
 	if n.Kind != yaml.SequenceNode {
 		return r.wrongType(n, path, "a list", "[a, b], or one value a line after dashes")
+	}
+	if len(n.Content) == 0 {
+		v.SetZero()
+		return nil
 	}
 	s := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {

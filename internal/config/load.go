@@ -41,7 +41,9 @@ var reserved = []string{"ACUMEN_SIMD", "ACUMEN_CUBLAS"}
 // Load puts a configuration together: defaults, then the file (nil: none), then the variables ACUMEN_*, then settings,
 // of which the last of a key counts. A setting of a whole section takes the place of all that was written below it; a
 // value null stands for the default. Each value is checked, and an error names the place that it comes from.
-func Load(file *File, settings []Setting) (*Config, error) {
+func Load(file *File, settings []Setting) (*Config, error) { return load(file, settings, true) }
+
+func load(file *File, settings []Setting, environment bool) (*Config, error) {
 	fromFile := map[string]written{}
 	if file != nil {
 		root, err := parse(file.Name, file.Text)
@@ -61,8 +63,10 @@ func Load(file *File, settings []Setting) (*Config, error) {
 			return nil, err
 		}
 	}
-	if err := checkEnvironment(); err != nil {
-		return nil, err
+	if environment {
+		if err := checkEnvironment(); err != nil {
+			return nil, err
+		}
 	}
 	hidden := func(path string) bool {
 		return slices.ContainsFunc(replaced, func(p string) bool { return strings.HasPrefix(path, p+".") })
@@ -80,7 +84,7 @@ func Load(file *File, settings []Setting) (*Config, error) {
 		return nil, err
 	}
 	for _, f := range fields {
-		if !hidden(f.path) {
+		if environment && !hidden(f.path) {
 			if err := v.BindEnv(f.path, envName(f.path)); err != nil {
 				return nil, err
 			}
