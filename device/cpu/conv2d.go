@@ -64,25 +64,27 @@ func gatherRows[T float](c *conv, buf, x []T, g, p0, p1 int) ([]T, int) {
 			if hi < lo {
 				hi = lo
 			}
+			at := base + ih0*c.strH + lo
 			for i := range c.kh {
 				r := row[i*kw:][:kw]
-				ih := ih0 + i*c.dh
-				if uint(ih) >= uint(c.h) {
+				if uint(ih0+i*c.dh) >= uint(c.h) || hi == lo {
 					clear(r)
+					at += c.dh * c.strH
 					continue
 				}
-				clear(r[:lo])
-				clear(r[hi:])
-				if d := r[lo:hi]; len(d) > 0 {
-					s := x[base+ih*c.strH+lo:][:len(d)]
-					if len(d) <= 8 { // a call of memmove costs more
-						for j, v := range s {
-							d[j] = v
-						}
-					} else {
-						copy(d, s)
-					}
+				if hi-lo < kw {
+					clear(r[:lo])
+					clear(r[hi:])
 				}
+				d := r[lo:hi]
+				if s := x[at:][:len(d)]; len(d) <= 8 { // a call of memmove costs more
+					for j, v := range s {
+						d[j] = v
+					}
+				} else {
+					copy(d, s)
+				}
+				at += c.dh * c.strH
 			}
 		} else {
 			for i := range c.kh {
