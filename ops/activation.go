@@ -24,3 +24,33 @@ func GeluTanh(t *Tape, x *Tensor) *Tensor { return unary(t, device.GeluTanh, x, 
 
 // Silu is x sigmoid(x).
 func Silu(t *Tape, x *Tensor) *Tensor { return unary(t, device.Silu, x, 0, 0) }
+
+// activated is act(f), where f can join an activation to its op. In backward such an op keeps y and not what act was
+// applied to, so acts whose derivative needs that stand alone if there is a backward.
+func activated(t *Tape, op string, act device.UnOp, f func(act device.UnOp) *Tensor, from ...*Tensor) *Tensor {
+	switch act {
+	case device.Affine, device.LeakyRelu, device.Clamp:
+		fail(op, "activation %s has parameters", act)
+	}
+	if readsX, _ := act.GradReads(); !readsX || !t.wants(from...) {
+		return f(act)
+	}
+	x := f(device.Identity)
+	y := unary(t, act, x, 0, 0)
+	t.Release(x)
+	return y
+}
+
+// actGrad is the gradient of out to what its activation was applied to: in the memory of out's gradient where that is
+// free, else in scratch, which the caller puts back.
+func (t *Tape) actGrad(out *Tensor, act device.UnOp) (dz device.View, scratch bool) {
+	dz = out.g
+	if act == device.Identity {
+		return dz, false
+	}
+	if scratch = !out.alone(); scratch {
+		dz = t.like(out.g)
+	}
+	t.Dev.UnaryGrad(act, dz, out.g, device.View{}, out.v, 0, 0)
+	return dz, scratch
+}

@@ -19,7 +19,8 @@ func (t *Tape) into(x *Tensor, f func(dx device.View)) {
 	t.put(s)
 }
 
-// accumulate is into for kernels that can add by themselves: f writes gradient + beta dx to dx, beta being 0 or 1.
+// accumulate is into for kernels that can add by themselves: f writes gradient + beta dx to dx, beta being 0 or 1. dx is
+// contiguous.
 func (t *Tape) accumulate(x *Tensor, f func(dx device.View, beta float64)) {
 	if x == nil || !x.need {
 		return
@@ -27,6 +28,10 @@ func (t *Tape) accumulate(x *Tensor, f func(dx device.View, beta float64)) {
 	if x.g.Mem == nil {
 		x.g = t.like(x.v)
 		f(x.g, 0)
+		return
+	}
+	if !x.g.Contiguous() { // a parameter's
+		t.into(x, func(dx device.View) { f(dx, 0) })
 		return
 	}
 	if !x.alone() {
@@ -55,6 +60,18 @@ func (t *Tape) pass(out, x *Tensor, dy device.View) {
 	default:
 		x.g = t.like(x.v)
 		t.Dev.Copy(x.g, dy)
+	}
+}
+
+// give makes d, which only the node at work keeps, the gradient of x, or adds it.
+func (t *Tape) give(d, x *Tensor) {
+	switch {
+	case !needs(x):
+	case x.g.Mem != nil:
+		t.addGrad(x, d.v.Reshape(x.Shape()...))
+	default:
+		x.g = d.v.Reshape(x.Shape()...)
+		d.leaf = true // its memory is no longer its own
 	}
 }
 

@@ -6,6 +6,17 @@ import (
 	"github.com/acumen-ml/acumen/device"
 )
 
+// chunkBytes bounds the scratch that composed ops over images take at a time, unless one image needs more.
+const chunkBytes = 32 << 20
+
+// chunks cuts n images or rows, each needing perItem bytes of scratch, into parts of fixed size.
+func chunks(n, perItem int, f func(lo, n int)) {
+	per := max(1, chunkBytes/max(perItem, 1))
+	for lo := 0; lo < n; lo += per {
+		f(lo, min(per, n-lo))
+	}
+}
+
 // get takes scratch from the arena; put gives it back.
 func (t *Tape) get(typ device.DType, dims ...int) device.View { return t.Arena.Get(typ, dims...) }
 
@@ -17,6 +28,16 @@ func (t *Tape) put(vs ...device.View) {
 
 // like takes scratch of v's type and shape.
 func (t *Tape) like(v device.View) device.View { return t.get(v.Type, v.Shape()...) }
+
+// dense is v as contiguous elements of type typ, copied into scratch if it is not so already.
+func (t *Tape) dense(v device.View, typ device.DType) (c device.View, copied bool) {
+	if v.Type == typ && v.Contiguous() {
+		return v, false
+	}
+	c = t.get(typ, v.Shape()...)
+	t.Dev.Copy(c, v)
+	return c, true
+}
 
 // scalar takes scratch of rank 0 and sets it to v.
 func (t *Tape) scalar(typ device.DType, v float64) device.View {
