@@ -124,7 +124,8 @@ func (b listBuilder) residual(o *options, value *yaml.Node) Module {
 		}
 	}
 	r := &Residual{}
-	inner := listBuilder{where: b.where + ".residual" + at}
+	inner := b
+	inner.where = b.where + ".residual" + at
 	seq, _, err := inner.list(body, o.in)
 	if err != nil {
 		o.err = err

@@ -19,7 +19,10 @@ import (
 // most to say. Sizes of inputs follow from the layer before. input is height, width and channels of a picture; the
 // last layer must give classes numbers. An error names the layer by index, kind and line.
 func FromLayers(layers *yaml.Node, input [3]int, classes int) (*Network, error) {
-	b := listBuilder{where: "model.layers"}
+	if err := checkEnds("layers", input, classes); err != nil {
+		return nil, err
+	}
+	b := listBuilder{where: "model.layers", made: new(int)}
 	seq, _, err := b.list(layers, input[:])
 	if err != nil {
 		return nil, err
@@ -74,8 +77,18 @@ func FromSpec(text string) (*Network, error) {
 	return FromLayers(&s.Layers, s.Input, s.Classes)
 }
 
-// listBuilder makes layers of YAML nodes. where is the place of the list that it is in.
-type listBuilder struct{ where string }
+// listBuilder makes layers of YAML nodes. where is the place of the list that it is in, depth how many lists that is
+// within, made how many layers there are so far: a YAML alias can stand for a list within itself.
+type listBuilder struct {
+	where string
+	depth int
+	made  *int
+}
+
+const (
+	maxDepth  = 16
+	maxLayers = 10_000
+)
 
 // list makes the layers of a sequence node for an input of shape in.
 func (b listBuilder) list(n *yaml.Node, in []int) (*Sequential, []int, error) {
@@ -85,6 +98,9 @@ func (b listBuilder) list(n *yaml.Node, in []int) (*Sequential, []int, error) {
 	}
 	s := &Sequential{}
 	for i, item := range n.Content {
+		if *b.made++; *b.made > maxLayers || b.depth > maxDepth {
+			return nil, nil, fault.Usagef("does an alias stand for what it is in?", "%s%s: over %d layers, or %d lists within each other", b.where, lineOf(n), maxLayers, maxDepth)
+		}
 		m, name, err := b.layer(fmt.Sprintf("%s[%d]", b.where, i), resolve(item), in)
 		if err != nil {
 			return nil, nil, err
@@ -95,7 +111,10 @@ func (b listBuilder) list(n *yaml.Node, in []int) (*Sequential, []int, error) {
 			}
 		}
 		s.add(Named(name, m))
-		if in, err = m.OutShape(in); err != nil {
+		if in, err = m.OutShape(in); err == nil {
+			err = checkSize("its output", in)
+		}
+		if err != nil {
 			return nil, nil, placed(err, "%s[%d] (%s%s)", b.where, i, kindOf(m), lineComma(item))
 		}
 	}
@@ -137,7 +156,7 @@ func (b listBuilder) layer(where string, n *yaml.Node, in []int) (m Module, name
 	switch {
 	case o.err != nil:
 	case key.Value == "residual":
-		m = listBuilder{where}.residual(o, value)
+		m = listBuilder{where, b.depth + 1, b.made}.residual(o, value)
 	default:
 		m = k.build(o)
 	}

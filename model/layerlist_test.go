@@ -107,6 +107,9 @@ func TestFromLayersRefuses(t *testing.T) {
 		{"- residual: [{conv2d: {out: 4, pad: same}}]", "model.layers[0] (residual, line 1): residual adds its body's 8x8x4 to its shortcut's 8x8x3", "subsample"},
 		{"- residual: {body: [relu], shortcut: [{subsample: 2}]}", "subsample takes (H,W,C) with C up to 2, its input is 8x8x3", "at least the channels"},
 		{"[flatten, {linear: 7}]", "the output has shape [7], 10 classes need [10]", "linear with 10 outputs"},
+		{"- {conv2d: {out: 16777216, pad: 4096}}", "model.layers[0] (conv2d, line 1): its output of 8198x8198x16777216 has over", "smaller"},
+		{"- {conv2d: {out: 16777217}}", "out: 16777217", "up to 16777216"},
+		{"&a [{residual: *a}]", "over 10000 layers, or 16 lists within each other", "alias"},
 		{"[]", "the output has shape [8 8 3]", "linear with 10 outputs"},
 	} {
 		var n yaml.Node
@@ -131,4 +134,23 @@ func TestFromSpecRefuses(t *testing.T) {
 			assert.NotEmpty(t, fault.HintOf(err), c.spec)
 		}
 	}
+}
+
+// FuzzFromSpec: whatever text is given, there is a network or an error with a hint.
+func FuzzFromSpec(f *testing.F) {
+	net, err := fromList(f, everyKind, [3]int{16, 16, 3}, 10)
+	require.NoError(f, err)
+	f.Add(net.Spec)
+	f.Add(`{"name":"lenet5","input":[28,28,1],"classes":10}`)
+	f.Add("layers: &a [flatten, {linear: 2}, residual: *a]\ninput: [2, 2, 1]\nclasses: 2")
+	f.Fuzz(func(t *testing.T, text string) {
+		net, err := model.FromSpec(text)
+		if err != nil {
+			require.NotEmpty(t, fault.HintOf(err), err)
+			return
+		}
+		again, err := model.FromSpec(net.Spec)
+		require.NoError(t, err, net.Spec)
+		require.Equal(t, paths(net), paths(again))
+	})
 }

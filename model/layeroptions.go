@@ -86,11 +86,14 @@ func (o *options) value(key, want string, v any) bool {
 	return true
 }
 
+// most is the largest whole number that an option may be: products of a few of them do not overflow.
+const most = 1 << 24
+
 // whole is a whole number of at least least.
 func (o *options) whole(key string, def, least int) int {
 	v := def
-	if o.value(key, "a whole number", &v) && (v < least || v > 1<<24) {
-		o.fail(key, fmt.Sprintf("%s is a whole number from %d on", key, least), "%s: %d", key, v)
+	if o.value(key, "a whole number", &v) && (v < least || v > most) {
+		o.fail(key, fmt.Sprintf("%s is a whole number from %d on, up to %d", key, least, most), "%s: %d", key, v)
 	}
 	return v
 }
@@ -117,8 +120,8 @@ func (o *options) pair(key string, def [2]int, least int) [2]int {
 	v := def
 	if len(n.Content) != 2 {
 		o.fail(key, "write one number, or [height, width]", "%s has %d numbers", key, len(n.Content))
-	} else if o.value(key, "a whole number, or [height, width]", &v) && (min(v[0], v[1]) < least || max(v[0], v[1]) > 1<<24) {
-		o.fail(key, fmt.Sprintf("they are whole numbers from %d on", least), "%s: %v", key, v)
+	} else if o.value(key, "a whole number, or [height, width]", &v) && (min(v[0], v[1]) < least || max(v[0], v[1]) > most) {
+		o.fail(key, fmt.Sprintf("they are whole numbers from %d on, up to %d", least, most), "%s: %v", key, v)
 	}
 	return v
 }

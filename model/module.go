@@ -7,6 +7,7 @@ package model
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"slices"
 
 	"gorgonia.org/tensor"
@@ -80,8 +81,8 @@ type located interface{ locate(path string) }
 // NewNetwork makes a network of m, which reads pictures of input (height, width, channels) and gives classes numbers
 // for each. An output of another shape is an error, and so are two tensors of one path or one tensor at two paths.
 func NewNetwork(name string, m Module, input [3]int, classes int) (*Network, error) {
-	if input[0] < 1 || input[1] < 1 || input[2] < 1 || classes < 1 {
-		return nil, fault.Usagef("all of them are at least 1", "model %s: pictures of %dx%dx%d and %d classes", name, input[0], input[1], input[2], classes)
+	if err := checkEnds(name, input, classes); err != nil {
+		return nil, err
 	}
 	out, err := m.OutShape(input[:])
 	if err != nil {
@@ -97,6 +98,26 @@ func NewNetwork(name string, m Module, input [3]int, classes int) (*Network, err
 		return nil, fmt.Errorf("model %s: %w", name, c.err)
 	}
 	return n, nil
+}
+
+// checkEnds checks the size of a network's pictures and the number of its classes.
+func checkEnds(name string, input [3]int, classes int) error {
+	if min(input[0], input[1], input[2], classes) < 1 {
+		return fault.Usagef("all of them are at least 1", "model %s: pictures of %s and %d classes", name, shapeText(input[:]), classes)
+	}
+	return checkSize(fmt.Sprintf("model %s: its input", name), input[:])
+}
+
+// checkSize refuses shapes of more elements than a device.View can stride over.
+func checkSize(what string, shape []int) error {
+	n := 1.0
+	for _, d := range shape {
+		n *= float64(d)
+	}
+	if n > math.MaxInt32 {
+		return fault.Usagef("make it smaller", "%s of %s has over %d elements", what, shapeText(shape), math.MaxInt32)
+	}
+	return nil
 }
 
 // collector walks a module tree and lists what it finds.
@@ -138,7 +159,11 @@ func (c *collector) add(name string, key any) (path string) {
 }
 
 func (c *collector) Param(name string, p *Param) {
-	c.net.params = append(c.net.params, NamedParam{c.add(name, p), p})
+	path := c.add(name, p)
+	if err := checkSize("parameter "+path, p.Shape); err != nil && c.err == nil {
+		c.err = err
+	}
+	c.net.params = append(c.net.params, NamedParam{path, p})
 }
 
 func (c *collector) Buffer(name string, b *Buffer) {

@@ -82,12 +82,20 @@ func (n *Network) MultiplyAdds() int {
 // Summary writes a table of n's layers to w: path, output shape, parameters, multiply-adds and memory of the output for
 // one picture in f32; then the totals.
 func Summary(n *Network, w io.Writer) error {
+	rows := n.Costs()
+	wide := len("layer")
+	for _, r := range rows {
+		wide = max(wide, len(r.Path))
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(tw, "layer\toutput\tparameters\tmultiply-adds\tmemory\t\n")
-	fmt.Fprintf(tw, "input\t%s\t\t\t%s\t\n", shapeText(n.Input[:]), bytesText(4*elements(n.Input[:])))
+	line := func(path, out, params, madds, bytes string) {
+		fmt.Fprintf(tw, "%-*s\t%s\t%s\t%s\t%s\t\n", wide, path, out, params, madds, bytes)
+	}
+	line("layer", "output", "parameters", "multiply-adds", "memory")
+	line("input", shapeText(n.Input[:]), "", "", bytesText(4*elements(n.Input[:])))
 	var sum LayerCost
-	for _, r := range n.Costs() {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t\n", r.Path, shapeText(r.Out), number(r.Params+r.Frozen), number(r.MultiplyAdds), bytesText(r.Bytes))
+	for _, r := range rows {
+		line(r.Path, shapeText(r.Out), number(r.Params+r.Frozen), number(r.MultiplyAdds), bytesText(r.Bytes))
 		sum.Params, sum.Frozen = sum.Params+r.Params, sum.Frozen+r.Frozen
 		sum.MultiplyAdds, sum.Bytes = sum.MultiplyAdds+r.MultiplyAdds, sum.Bytes+r.Bytes
 	}

@@ -61,14 +61,17 @@ func Names() []string {
 // or a picture too small for the model, is an error.
 func New(name string, input [3]int, classes int) (*Network, error) {
 	var n *Network
-	var err error
+	err := checkEnds(name, input, classes)
+	if err != nil {
+		return nil, err
+	}
 	if list, ok := lists[name]; ok {
 		var doc yaml.Node
 		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(list, "CLASSES", fmt.Sprint(classes))), &doc); err != nil {
 			return nil, err
 		}
 		forgetLines(&doc)
-		b := listBuilder{where: name}
+		b := listBuilder{where: name, made: new(int)}
 		seq, _, lerr := b.list(&doc, input[:])
 		if lerr != nil {
 			return nil, fmt.Errorf("model %s for pictures of %s: %w", name, shapeText(input[:]), lerr)

@@ -86,7 +86,10 @@ func TestNewRefuses(t *testing.T) {
 		{"lenet5", [3]int{8, 8, 1}, 10, "model lenet5 for pictures of 8x8x1: lenet5[3] (conv2d): conv2d takes at least the 5x5 pixels of its kernel, its input is 4x4x6", "smaller kernel"},
 		{"cifar94", [3]int{8, 8, 3}, 10, "maxpool takes at least the 2x2 pixels", "smaller window"},
 		{"resnet20", [3]int{0, 8, 3}, 10, "pictures of 0x8x3", "at least 1"},
-		{"mlp", digits, 0, "0", "from 1 on"},
+		{"cifar94", [3]int{32, 32, 0}, 10, "pictures of 32x32x0 and 10 classes", "at least 1"},
+		{"mlp", digits, 0, "pictures of 28x28x1 and 0 classes", "at least 1"},
+		{"mlp", [3]int{1 << 16, 1 << 16, 1}, 10, "its input of 65536x65536x1 has over 2147483647 elements", "smaller"},
+		{"mlp", [3]int{1 << 15, 1 << 15, 1}, 10, "parameter linear_1.weight of 512x1073741824 has over", "smaller"},
 	} {
 		_, err := model.New(c.name, c.input, c.classes)
 		if assert.ErrorContains(t, err, c.want) {
