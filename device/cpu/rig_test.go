@@ -22,6 +22,13 @@ func newRig(t testing.TB, threads int) *rig {
 	return &rig{t, openTest(t, threads), rand.New(rand.NewPCG(1, 2))}
 }
 
+// openTest opens a device that the test closes.
+func openTest(t testing.TB, threads int) *Device {
+	d := Open(device.Options{Threads: threads})
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
+}
+
 // zeros is a view of any type and shape, filled with 0.
 func (r *rig) zeros(typ device.DType, dims ...int) device.View {
 	n := 1
