@@ -131,11 +131,13 @@ func values(v device.View) []float64 {
 }
 
 // everywhere runs a call on devices of 1, 2 and 5 threads and, on the last, as a captured step; setup makes the
-// operands and gives the call and its outputs. All must agree bit for bit; the outputs come back.
+// operands and gives the call and its outputs. All must agree bit for bit, and a replay
+// allocates nothing; the outputs come back.
 func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.View)) [][]float64 {
 	t.Helper()
 	var first [][]float64
 	for i, threads := range []int{1, 2, 5, 5} {
+		var replay device.Graph
 		r := newRig(t, threads)
 		d := r.d
 		call, outs := setup(r)
@@ -146,6 +148,7 @@ func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.Vie
 			require.NoError(t, err)
 			defer g.Close()
 			g.Launch()
+			replay = g
 		}
 		require.NoError(t, d.Sync())
 		var got [][]float64
@@ -155,6 +158,9 @@ func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.Vie
 		if first == nil {
 			first = got
 			continue
+		}
+		if replay != nil {
+			require.Zero(t, testing.AllocsPerRun(1, replay.Launch), "allocations of a replay")
 		}
 		for j := range got {
 			for e := range got[j] {
