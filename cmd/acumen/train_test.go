@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func read(t *testing.T, parts ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(parts...))
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestARunFromStartToPrediction(t *testing.T) {
+	dir := workplace(t)
+	out := succeed(t, dir, "train", "small.yaml", "--set", "data.validation=10", "--set", "trainer.epochs=3")
+	assert.Regexp(t, `(?m)^ +training +\d\.\d{4} +\d+\.\d\d %`, out)
+	assert.Regexp(t, `(?m)^ +validation +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d %`, out)
+	assert.Regexp(t, `(?m)^ +test +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d %`, out)
+	assert.Regexp(t, `(?m)^3 epochs, 15 steps, best epoch \d, \d+\.\ds$`, out)
+	assert.Regexp(t, `\ntest accuracy \d+\.\d\d %\nrun folder runs/small-001\nnext: acumen predict runs/small-001/best\.safetensors FILE\.\.\.\n$`, out)
+
+	run := filepath.Join(dir, "runs", "small-001")
+	for _, f := range []string{"config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "log.txt", "result.json", "best.safetensors", "last.safetensors"} {
+		_, err := os.Stat(filepath.Join(run, f))
+		assert.NoError(t, err, f)
+	}
+	assert.Contains(t, read(t, run, "config.yaml"), "validation: 10\n")
+	var env []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(read(t, run, "environment.json")), &env))
+	require.Len(t, env, 1)
+	assert.Equal(t, runtime.Version(), env[0]["go"])
+	assert.Equal(t, []any{"acumen", "train", "small.yaml", "--set", "data.validation=10", "--set", "trainer.epochs=3"}, env[0]["command"])
+	for _, k := range []string{"acumen", "cpu", "device", "system", "threads", "cpus", "time"} {
+		assert.NotEmpty(t, env[0][k], k)
+	}
+	assert.Equal(t, 15+3+1, strings.Count(read(t, run, "metrics.jsonl"), "\n"), "steps, epochs, test")
+	assert.Equal(t, 15+3+1+1, strings.Count(read(t, run, "metrics.csv"), "\n"))
+
+	again := succeed(t, dir, "train", filepath.Join("runs", "small-001", "config.yaml"))
+	assert.Contains(t, again, "run folder runs/small-002", "nothing is overwritten, and the name stays")
+	assert.Equal(t, weights(t, dir, "runs/small-001/best.safetensors"), weights(t, dir, "runs/small-002/best.safetensors"), "the stored configuration repeats the run")
+
+	// Only the checkpoint and the data are needed.
+	require.NoError(t, os.Rename(filepath.Join(run, "best.safetensors"), filepath.Join(dir, "alone.safetensors")))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "runs")))
+	require.NoError(t, os.Remove(filepath.Join(dir, "small.yaml")))
+	accuracy := regexp.MustCompile(`test accuracy .*`).FindString(out)
+	table := succeed(t, dir, "eval", "alone.safetensors")
+	assert.Contains(t, table, accuracy, "eval gives what train said")
+	var ev struct {
+		Accuracy  float64
+		Confusion [][]int
+	}
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "eval", "alone.safetensors", "--json")), &ev))
+	assert.Equal(t, accuracy, fmt.Sprintf("test accuracy %.2f %%", 100*ev.Accuracy))
+	sum, right := 0, 0
+	for i, row := range ev.Confusion {
+		for j, n := range row {
+			sum += n
+			if i == j {
+				right += n
+			}
+		}
+	}
+	assert.Equal(t, 20, sum)
+	assert.InDelta(t, ev.Accuracy, float64(right)/20, 1e-12)
+
+	images, _ := digits(10)
+	for i := range 10 {
+		writePNG(t, filepath.Join(dir, fmt.Sprintf("%d.png", i)), 28, 28, func(x, y int) byte { return images[i*784+y*28+x] })
+	}
+	var guesses []prediction
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "predict", "alone.safetensors", "--json", "--top", "10", "3.png", "4.png")), &guesses))
+	require.Len(t, guesses, 2)
+	assert.Equal(t, "4.png", guesses[1].File)
+	total := 0.0
+	for i, g := range guesses[0].Classes {
+		total += g.Probability
+		if i > 0 {
+			assert.LessOrEqual(t, g.Probability, guesses[0].Classes[i-1].Probability)
+		}
+	}
+	assert.InDelta(t, 1, total, 1e-6, "probabilities of all classes") // f32 outputs, softmax in f64
+	assert.Regexp(t, `^3\.png +\S+ +\d+\.\d\d %\n$`, succeed(t, dir, "predict", "alone.safetensors", "3.png", "--top", "1"))
+
+	shown := succeed(t, dir, "inspect", "alone.safetensors")
+	assert.Contains(t, shown, "linear_1")
+	assert.Contains(t, shown, "28x28x1")
+}
+
+// weights is what a checkpoint gives for a picture, exactly.
+func weights(t *testing.T, dir, path string) string {
+	t.Helper()
+	images, _ := digits(3)
+	writePNG(t, filepath.Join(dir, "w.png"), 28, 28, func(x, y int) byte { return images[2*784+y*28+x] })
+	return succeed(t, dir, "predict", path, "w.png", "--json", "--top", "10")
+}
+
+func TestResume(t *testing.T) {
+	dir := workplace(t)
+	o := acumen(t, dir, "train", "small.yaml", "--run", "job", "--resume")
+	assert.Equal(t, 2, o.status)
+	assert.Equal(t, "acumen: job: there is no run to go on with\nhint: start it without --resume, or with --resume=auto\n", o.errors)
+
+	first := succeed(t, dir, "train", "small.yaml", "--run", "job", "--resume=auto")
+	assert.Contains(t, first, "run folder job\n")
+	o = acumen(t, dir, "train", "small.yaml", "--run", "job", "--resume=auto")
+	assert.Equal(t, 0, o.status)
+	assert.Equal(t, first, o.out, "finished: its table, again")
+	assert.Empty(t, o.errors, "nothing runs")
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "job", "result.json"))) // it was killed at the very end
+	o = acumen(t, dir, "train", "--run", "job", "--resume")
+	assert.Equal(t, 0, o.status, o.errors)
+	assert.Equal(t, first, o.out)
+
+	o = acumen(t, dir, "train", "small.yaml", "--run", "job")
+	assert.Equal(t, 2, o.status)
+	assert.Equal(t, "acumen: job: there is a run in this folder\nhint: go on with it by --resume, or choose another folder\n", o.errors)
+
+	o = acumen(t, dir, "train", "small.yaml", "--run", "job", "--resume=auto", "--set", "trainer.batch=20")
+	assert.Equal(t, 2, o.status)
+	assert.Equal(t, "acumen: job: the run was started with trainer.batch: 10, now it is 20\nhint: go on with the same value, or start another run\n", o.errors)
+
+	succeed(t, dir, "train", "small.yaml")
+	assert.Contains(t, succeed(t, dir, "train", "small.yaml", "--resume"), "run folder runs/small-001\n", "the newest of its name")
+}
+
+// started runs a command until it has printed a line that has text, and gives it.
+func started(t *testing.T, dir, text string, args ...string) (pid *os.Process, wait func() outcome) {
+	t.Helper()
+	c := command(dir, args)
+	var out bytes.Buffer
+	c.Stdout = &out
+	pipe, err := c.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	t.Cleanup(func() { c.Process.Kill() })
+	var errs strings.Builder
+	s := bufio.NewScanner(pipe)
+	for s.Scan() {
+		errs.WriteString(s.Text() + "\n")
+		if strings.Contains(s.Text(), text) {
+			break
+		}
+	}
+	return c.Process, func() outcome {
+		for s.Scan() {
+			errs.WriteString(s.Text() + "\n")
+		}
+		c.Wait()
+		return outcome{c.ProcessState.ExitCode(), out.String(), errs.String()}
+	}
+}
+
+func TestSignals(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such signals")
+	}
+	for _, c := range []struct {
+		signal syscall.Signal
+		word   string
+		status int
+	}{{syscall.SIGTERM, "terminated", 143}, {syscall.SIGINT, "interrupted", 130}} {
+		dir := workplace(t)
+		long := []string{"train", "small.yaml", "--run", "job", "--resume=auto", "--set", "trainer.epochs=30000"}
+		p, wait := started(t, dir, "epoch 2/30000", long...)
+		require.NoError(t, p.Signal(c.signal))
+		o := wait()
+		assert.Equal(t, c.status, o.status, o.errors)
+		m := regexp.MustCompile(`\nacumen: stopped after step (\d+): ` + c.word + `; saved in job/last\.safetensors\nhint: go on with: acumen train --run job --resume\n$`).FindStringSubmatch(o.errors)
+		require.NotNil(t, m, o.errors)
+		assert.Empty(t, o.out)
+
+		p, wait = started(t, dir, "going on after step ", long...)
+		require.NoError(t, p.Signal(c.signal))
+		assert.Equal(t, c.status, wait().status)
+		assert.NotContains(t, read(t, dir, "job", "log.txt"), "finished")
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such signals")
+	}
+	dir := workplace(t)
+	// Validation on many pictures after each epoch: the step under way takes its time.
+	p, wait := started(t, dir, "epoch 1/30000", "train", "small.yaml", "--set", "trainer.epochs=30000")
+	require.NoError(t, p.Signal(syscall.SIGSTOP))
+	require.NoError(t, p.Signal(syscall.SIGTERM))
+	require.NoError(t, p.Signal(syscall.SIGINT))
+	require.NoError(t, p.Signal(syscall.SIGCONT))
+	began := time.Now()
+	status := wait().status
+	assert.Contains(t, []int{130, 143}, status)
+	assert.Less(t, time.Since(began), 5*time.Second)
+}
+
+func TestSmoke(t *testing.T) {
+	dir := workplace(t)
+	out := succeed(t, dir, "train", "small.yaml", "--smoke", "--progress", "none")
+	assert.Regexp(t, `^smoke test passed: layers on cpu, 2 steps, loss \d\.\d{4}, evaluated on 20 pictures, checkpoint written and read back\n$`, out)
+	left, err := os.ReadDir(filepath.Join(dir, "runs"))
+	require.NoError(t, err)
+	assert.Empty(t, left, "nothing is kept")
+}
+
+func TestProfile(t *testing.T) {
+	dir := workplace(t)
+	out := succeed(t, dir, "train", "small.yaml", "--profile", "--set", "trainer.epochs=5")
+	assert.Regexp(t, `(?m)MatMul`, out)
+	assert.Contains(t, out, "test accuracy ")
+}
+
+func TestProgressModes(t *testing.T) {
+	dir := workplace(t)
+	for mode, has := range map[string]string{"plain": "\nepoch 1/2  train loss ", "bar": "\x1b[", "auto": "\nepoch 1/2  train loss "} {
+		o := acumen(t, dir, "train", "small.yaml", "--progress", mode)
+		assert.Equal(t, 0, o.status)
+		assert.Contains(t, o.errors, has, mode)
+	}
+	o := acumen(t, dir, "train", "small.yaml", "--progress", "none")
+	assert.Empty(t, o.errors)
+}
+
+func TestConfigCommand(t *testing.T) {
+	dir := t.TempDir()
+	bare := succeed(t, dir, "config")
+	assert.Equal(t, bare, succeed(t, dir, "config", "mnist/lenet5"))
+	assert.Contains(t, bare, "name: lenet5\n")
+	write(t, filepath.Join(dir, "again.yaml"), []byte(bare))
+	assert.Equal(t, bare, succeed(t, dir, "config", "again.yaml"), "what it prints is a configuration")
+	o := finish(t, command(dir, []string{"config", "--seed", "9", "--set", "seed=8"}, "ACUMEN_SEED=7", "ACUMEN_THREADS=2"))
+	assert.Contains(t, o.out, "seed: 9\n")
+	assert.Contains(t, o.out, "threads: 2\n")
+	for _, name := range strings.Fields(succeed(t, dir, "config", "--list")) {
+		succeed(t, dir, "config", name)
+		succeed(t, dir, "inspect", name)
+	}
+}
+
+func TestOtherCommands(t *testing.T) {
+	dir := t.TempDir()
+	assert.Regexp(t, `^acumen \S+ \(go1\.\d+\S*, \w+/\w+.*\)\n$`, succeed(t, dir, "version"))
+	assert.Regexp(t, `(?m)^cpu +\S`, succeed(t, dir, "devices"))
+	assert.Contains(t, succeed(t, dir, "completion", "bash"), "acumen")
+	assert.Contains(t, succeed(t, dir), "Usage:")
+	assert.Regexp(t, `(?m)^mnist `, succeed(t, dir, "data", "list"))
+	assert.Contains(t, succeed(t, dir, "inspect", "resnet20", "--classes", "7"), "conv2d")
+}
