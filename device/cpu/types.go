@@ -32,10 +32,10 @@ func accessors[T float](v device.View) (at func(i int) T, to func(i int, x T)) {
 		return func(i int) T { return T(device.BF16ToF32(s[i])) }, func(i int, x T) { s[i] = device.F32ToBF16(float32(x)) }
 	case device.U8:
 		s := slice[uint8](v)
-		return func(i int) T { return T(s[i]) }, func(i int, x T) { s[i] = uint8(saturate(x, 0, 255)) }
+		return func(i int) T { return T(s[i]) }, func(i int, x T) { s[i] = uint8(saturate(float64(x), 0, 255)) }
 	case device.I32:
 		s := slice[int32](v)
-		return func(i int) T { return T(s[i]) }, func(i int, x T) { s[i] = int32(saturate(x, -1<<31, 1<<31-1)) }
+		return func(i int) T { return T(s[i]) }, func(i int, x T) { s[i] = int32(saturate(float64(x), -1<<31, 1<<31-1)) }
 	}
 	panic(fmt.Sprintf("cpu: no type %d", v.Type))
 }

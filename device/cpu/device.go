@@ -1,0 +1,182 @@
+// Package cpu is the Go back-end: blocked loops in plain Go on a pool of threads. Results do not depend on the number
+// of threads: work is cut by shape alone.
+package cpu
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+func init() {
+	device.Register(device.Backend{
+		Name: "cpu",
+		Open: func(index int, o device.Options) (device.Device, error) {
+			if index > 0 {
+				return nil, &device.OpenError{Spec: fmt.Sprintf("cpu:%d", index), Reason: "there is one CPU device", Advice: "write cpu, and set the number of threads with threads"}
+			}
+			return Open(o), nil
+		},
+		List: func() []device.Info {
+			return []device.Info{{Name: "cpu", Description: describe(runtime.GOMAXPROCS(0))}}
+		},
+	})
+}
+
+// Device is a handle on the CPU: a pool of threads and what is recorded. Calls run at once.
+type Device struct {
+	pool  *pool
+	hooks []*hook
+	live  int // bytes
+
+	mu  sync.Mutex // guards err: kernels fail on any thread
+	err error
+
+	rec     *graph
+	illegal error // the first call that may not be captured, or a hook's error while capturing
+
+	perWorker [][]byte // scratch of each worker
+	common    []byte   // scratch of all
+	tickets   []*ticket
+}
+
+type hook struct{ f func(device.Call) error }
+
+// Open makes a device. Options.Threads 0 takes GOMAXPROCS.
+func Open(o device.Options) *Device {
+	n := o.Threads
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	return &Device{pool: newPool(n), perWorker: make([][]byte, n)}
+}
+
+// Name is "cpu".
+func (d *Device) Name() string { return "cpu" }
+
+// Describe is the processor's name and the number of threads.
+func (d *Device) Describe() string { return describe(len(d.perWorker)) }
+
+func describe(threads int) string {
+	model := runtime.GOARCH
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+				model = strings.TrimSpace(v)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %d threads, plain Go", model, threads)
+}
+
+// fail keeps the first error until Sync. Kernels may call it on any thread.
+func (d *Device) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *Device) failed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// Sync returns the first error since the last Sync. Nothing is ever queued.
+func (d *Device) Sync() error {
+	if d.rec != nil {
+		return d.notWhileCapturing("Sync")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.err
+	d.err = nil
+	return err
+}
+
+// Close stops the threads.
+func (d *Device) Close() error {
+	d.pool.close()
+	d.common, d.perWorker = nil, nil
+	if d.live != 0 {
+		return fmt.Errorf("cpu: closed with %d bytes still allocated", d.live)
+	}
+	return nil
+}
+
+// Hook sets f at the gate that every call passes.
+func (d *Device) Hook(f func(device.Call) error) (undo func()) {
+	h := &hook{f}
+	d.hooks = append(d.hooks, h)
+	return func() {
+		for i, x := range d.hooks {
+			if x == h {
+				d.hooks = append(append([]*hook{}, d.hooks[:i]...), d.hooks[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// before asks the hooks; false: the call is dropped.
+func (d *Device) before(c device.Call) bool {
+	c.Phase = device.Before
+	for _, h := range d.hooks {
+		switch err := h.f(c); {
+		case err == device.ErrSkip:
+			return false
+		case err != nil:
+			err = fmt.Errorf("%s: %w", c.Kernel, err)
+			if d.rec != nil {
+				d.refuse(err)
+			} else {
+				d.fail(err)
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Device) after(c device.Call) {
+	c.Phase = device.After
+	for _, h := range d.hooks {
+		_ = h.f(c) // errors after the fact are ignored, as Hooker says
+	}
+}
+
+// phase is a part of a kernel. Its parts 0 to n-1 run side by side, on the worker that run is told; phases run one after
+// the other. What the parts are must follow from shapes alone, so that results do not depend on the threads.
+type phase struct {
+	n   int
+	run func(part, worker int)
+}
+
+// enqueue passes a kernel through the gate and runs its phases, or records them. run must hold all it needs: a replay
+// allocates nothing.
+func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float64, phases ...phase) {
+	if d.rec == nil && d.failed() != nil {
+		return
+	}
+	if len(d.hooks) > 0 {
+		c := device.Call{Kernel: kernel, Writes: writes, Reads: reads, Flops: flops}
+		if !d.before(c) {
+			return
+		}
+		defer d.after(c)
+	}
+	if d.rec != nil {
+		d.rec.phases = append(d.rec.phases, phases...)
+		return
+	}
+	for i := range phases {
+		d.pool.run(&phases[i])
+	}
+}

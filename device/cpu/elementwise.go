@@ -1,0 +1,349 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+// Fill sets every element to v.
+func (d *Device) Fill(y device.View, v float64) {
+	views, mem := operands("Fill", y)
+	var p phase
+	switch y.Type {
+	case device.F64, device.I32, device.U8:
+		p = eachBlock(d, views, mem, func(y, _, _, _, _ []float64) { fill(y, v) })
+	default:
+		v := float32(v)
+		p = eachBlock(d, views, mem, func(y, _, _, _, _ []float32) { fill(y, v) })
+	}
+	d.enqueue("Fill", views, nil, 0, p)
+}
+
+func fill[C number](y []C, v C) {
+	if v == 0 {
+		clear(y)
+		return
+	}
+	for i := range y {
+		y[i] = v
+	}
+}
+
+// Iota sets every element to start + step i, i its index along axis.
+func (d *Device) Iota(y device.View, axis int, start, step float64) {
+	if axis < 0 {
+		axis += int(y.Rank)
+	}
+	if axis < 0 || axis >= int(y.Rank) {
+		panic(fmt.Sprintf("cpu.Iota: axis %d of %s", axis, y))
+	}
+	views, mem := operands("Iota", y)
+	// A second "view" that has stride 1 along the axis and 0 along all others counts the index.
+	count := y
+	count.Off = 0
+	clear(count.Str[:])
+	count.Str[axis] = 1
+	n := newNest(y, count)
+	m := &mem
+	d.reserve(block * 8)
+	p := n.phase(func(worker int, at *[maxOperands]int, c int) {
+		buf := scratchOf[float64](d, worker, block)
+		for lo := 0; lo < c; lo += block {
+			w := min(block, c-lo)
+			for i := range w {
+				buf[i] = start + step*float64(at[1]+(lo+i)*n.inner(1))
+			}
+			store(&m[0], at[0]+lo*n.inner(0), n.inner(0), buf[:w])
+		}
+	})
+	d.enqueue("Iota", views, nil, 0, p)
+}
+
+// Unary is y = op(x; a, b).
+func (d *Device) Unary(op device.UnOp, y, x device.View, a, b float64) {
+	views, mem := operands("Unary."+op.String(), y, x)
+	var p phase
+	if c := types(y, x); c == device.F32 {
+		f := unary[float32](op, a, b)
+		p = eachBlock(d, views, mem, func(y, x, _, _, _ []float32) { f(y, x) })
+	} else { // integers too: they are exact in f64
+		f := unary[float64](op, a, b)
+		p = eachBlock(d, views, mem, func(y, x, _, _, _ []float64) { f(y, x) })
+	}
+	d.enqueue(unaryNames[op], views[:1], views[1:], float64(y.Len()), p)
+}
+
+var unaryNames, gradNames = func() (u, g []string) {
+	for op := range device.UnOp(device.UnOps()) {
+		u, g = append(u, "Unary."+op.String()), append(g, "UnaryGrad."+op.String())
+	}
+	return
+}()
+
+// unary is y[i] = op(x[i]).
+func unary[T float](op device.UnOp, a, b float64) func(y, x []T) {
+	ta, tb := T(a), T(b)
+	switch op {
+	case device.Identity:
+		return func(y, x []T) { copy(y, x) }
+	case device.Affine:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i := range y {
+				y[i] = T(ta*x[i]) + tb
+			}
+		}
+	case device.Relu:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				if v < 0 {
+					v = 0
+				}
+				y[i] = v
+			}
+		}
+	case device.LeakyRelu:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				if !(v > 0) {
+					v *= ta
+				}
+				y[i] = v
+			}
+		}
+	case device.Clamp:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				if v < ta {
+					v = ta
+				}
+				if v > tb {
+					v = tb
+				}
+				y[i] = v
+			}
+		}
+	case device.Recip:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				y[i] = 1 / (v + ta)
+			}
+		}
+	case device.Exp:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				y[i] = exp(v)
+			}
+		}
+	case device.Sigmoid:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				y[i] = 1 / (1 + exp(-v))
+			}
+		}
+	case device.Silu:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				y[i] = v / (1 + exp(-v))
+			}
+		}
+	}
+	f := unary64(op, a)
+	return func(y, x []T) {
+		x = x[:len(y)]
+		for i, v := range x {
+			y[i] = T(f(float64(v)))
+		}
+	}
+}
+
+func unary64(op device.UnOp, a float64) func(x float64) float64 {
+	switch op {
+	case device.Expm1:
+		return math.Expm1
+	case device.Log:
+		return math.Log
+	case device.Log1p:
+		return math.Log1p
+	case device.Sqrt:
+		return func(x float64) float64 { return math.Sqrt(x + a) }
+	case device.Abs:
+		return math.Abs
+	case device.Sign:
+		return sign
+	case device.Tanh:
+		return math.Tanh
+	case device.Erf:
+		return math.Erf
+	case device.Gelu:
+		return func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }
+	case device.GeluTanh:
+		return func(x float64) float64 {
+			if math.IsInf(x, -1) {
+				return 0
+			}
+			return x / 2 * (1 + math.Tanh(geluInner(x)))
+		}
+	case device.Floor:
+		return math.Floor
+	case device.IsFinite:
+		return func(x float64) float64 {
+			if math.IsNaN(x) || math.IsInf(x, 0) {
+				return 0
+			}
+			return 1
+		}
+	}
+	panic(fmt.Sprintf("cpu.Unary: function %d", op))
+}
+
+func sign(x float64) float64 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return x // 0 or NaN
+}
+
+var sqrt2OverPi = math.Sqrt(2 / math.Pi)
+
+func geluInner(x float64) float64 { return sqrt2OverPi * (x + 0.044715*x*x*x) }
+
+// UnaryGrad is dx = dy op'(x), given y = op(x).
+func (d *Device) UnaryGrad(op device.UnOp, dx, dy, x, y device.View, a, b float64) {
+	readsX, readsY := op.GradReads()
+	src, of := []device.View{dy}, device.View{}
+	if readsX {
+		of = x
+	} else if readsY {
+		of = y
+	}
+	if readsX || readsY {
+		src = append(src, of)
+	}
+	views, mem := operands(gradNames[op], dx, src...)
+	var p phase
+	if types(views...) == device.F32 {
+		f := unaryGrad[float32](op, a, b)
+		p = eachBlock(d, views, mem, func(dx, dy, v, _, _ []float32) { f(dx, dy, v) })
+	} else {
+		f := unaryGrad[float64](op, a, b)
+		p = eachBlock(d, views, mem, func(dx, dy, v, _, _ []float64) { f(dx, dy, v) })
+	}
+	d.enqueue(gradNames[op], views[:1], views[1:], 2*float64(dx.Len()), p)
+}
+
+// unaryGrad is dx[i] = dy[i] op'; v is x or y, as GradReads says.
+func unaryGrad[T float](op device.UnOp, a, b float64) func(dx, dy, v []T) {
+	ta, tb := T(a), T(b)
+	switch op {
+	case device.Identity:
+		return func(dx, dy, _ []T) { copy(dx, dy) }
+	case device.Affine:
+		return func(dx, dy, _ []T) {
+			for i, g := range dy[:len(dx)] {
+				dx[i] = ta * g
+			}
+		}
+	case device.Sign, device.Floor, device.IsFinite:
+		return func(dx, _, _ []T) { clear(dx) }
+	case device.Relu:
+		return func(dx, dy, y []T) {
+			dy, y = dy[:len(dx)], y[:len(dx)]
+			for i, g := range dy {
+				if !(y[i] > 0) {
+					g = 0
+				}
+				dx[i] = g
+			}
+		}
+	case device.LeakyRelu:
+		return func(dx, dy, x []T) {
+			dy, x = dy[:len(dx)], x[:len(dx)]
+			for i, g := range dy {
+				if !(x[i] > 0) {
+					g *= ta
+				}
+				dx[i] = g
+			}
+		}
+	case device.Clamp:
+		return func(dx, dy, x []T) {
+			dy, x = dy[:len(dx)], x[:len(dx)]
+			for i, g := range dy {
+				if x[i] < ta || x[i] > tb {
+					g = 0
+				}
+				dx[i] = g
+			}
+		}
+	case device.Sigmoid:
+		return func(dx, dy, y []T) {
+			dy, y = dy[:len(dx)], y[:len(dx)]
+			for i, g := range dy {
+				dx[i] = g * y[i] * (1 - y[i])
+			}
+		}
+	case device.Tanh:
+		return func(dx, dy, y []T) {
+			dy, y = dy[:len(dx)], y[:len(dx)]
+			for i, g := range dy {
+				dx[i] = g * (1 - y[i]*y[i])
+			}
+		}
+	}
+	f := unaryGrad64(op, a)
+	return func(dx, dy, v []T) {
+		dy, v = dy[:len(dx)], v[:len(dx)]
+		for i, g := range dy {
+			dx[i] = T(float64(g) * f(float64(v[i])))
+		}
+	}
+}
+
+func unaryGrad64(op device.UnOp, a float64) func(v float64) float64 {
+	switch op {
+	case device.Exp: // of y
+		return func(y float64) float64 { return y }
+	case device.Expm1: // of y
+		return func(y float64) float64 { return y + 1 }
+	case device.Log:
+		return func(x float64) float64 { return 1 / x }
+	case device.Log1p:
+		return func(x float64) float64 { return 1 / (1 + x) }
+	case device.Sqrt: // of y
+		return func(y float64) float64 { return 1 / (2 * y) }
+	case device.Recip: // of y
+		return func(y float64) float64 { return -y * y }
+	case device.Abs:
+		return sign
+	case device.Erf:
+		return func(x float64) float64 { return 2 / math.Sqrt(math.Pi) * math.Exp(-x*x) }
+	case device.Gelu:
+		return func(x float64) float64 {
+			return math.Erfc(-x/math.Sqrt2)/2 + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+		}
+	case device.GeluTanh:
+		return func(x float64) float64 {
+			t := math.Tanh(geluInner(x))
+			return (1+t)/2 + x/2*(1-t*t)*sqrt2OverPi*(1+3*0.044715*x*x)
+		}
+	case device.Silu:
+		return func(x float64) float64 {
+			s := 1 / (1 + math.Exp(-x))
+			return s * (1 + x*(1-s))
+		}
+	}
+	panic(fmt.Sprintf("cpu.UnaryGrad: function %d", op))
+}

@@ -1,0 +1,267 @@
+package cpu
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+// line is the alignment of allocations and scratch, a cache line.
+const line = 64
+
+// memory is one allocation.
+type memory struct {
+	d     *Device
+	data  []byte
+	size  int
+	freed bool
+}
+
+// aligned is n bytes of zeros on a cache line.
+func aligned(n int) []byte {
+	raw := make([]uint64, (n+line)/8+1)
+	all := unsafe.Slice((*byte)(unsafe.Pointer(&raw[0])), 8*len(raw))
+	off := int(-uintptr(unsafe.Pointer(&raw[0])) % line)
+	return all[off : off+n : off+n]
+}
+
+// memoryError says that there is not enough memory.
+type memoryError struct{ want, live, available int }
+
+func (e *memoryError) Error() string {
+	return fmt.Sprintf("cpu: out of memory: %d bytes wanted, %d in use here, %d available", e.want, e.live, e.available)
+}
+
+// Hint is the way out.
+func (e *memoryError) Hint() string {
+	return "take a smaller batch (trainer.batch) or more micro-batches (trainer.micro_batches), or read the data ahead (data.resident: 0)"
+}
+
+// Alloc gives bytes bytes on a cache line.
+func (d *Device) Alloc(bytes int) (device.Memory, error) {
+	if d.rec != nil {
+		return nil, d.notWhileCapturing("Alloc")
+	}
+	if bytes < 0 {
+		panic(fmt.Sprintf("cpu.Alloc: %d bytes", bytes))
+	}
+	if bytes > 64<<20 { // small ones are not worth a look at the system
+		if free, ok := available(); ok && bytes > free {
+			return nil, &memoryError{bytes, d.live, free}
+		}
+	}
+	m := &memory{d: d, data: aligned(bytes), size: bytes}
+	d.live += bytes
+	return m, nil
+}
+
+// available is how much memory the system says can be had, where it says so.
+func available() (int, bool) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	for l := range strings.Lines(string(b)) {
+		if f := strings.Fields(l); len(f) >= 2 && f[0] == "MemAvailable:" {
+			kb, err := strconv.Atoi(f[1])
+			return kb << 10, err == nil
+		}
+	}
+	return 0, false
+}
+
+// Bytes is the size.
+func (m *memory) Bytes() int { return m.size }
+
+// Free gives the memory back.
+func (m *memory) Free() {
+	switch {
+	case m.d.rec != nil:
+		_ = m.d.notWhileCapturing("Free")
+	case m.freed:
+		m.d.fail(errors.New("cpu: memory freed twice"))
+	default:
+		m.freed, m.data = true, nil
+		m.d.live -= m.size
+	}
+}
+
+func sizeOf[T any]() int {
+	var z T
+	return int(unsafe.Sizeof(z))
+}
+
+func cast[T any](b []byte) []T {
+	n := len(b) / sizeOf[T]()
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n)
+}
+
+// slice is the memory of v from its first element to the memory's end. A view of memory that does not exist, as dry
+// runs have it, gives memory that nothing may touch.
+func slice[T any](v device.View) []T {
+	m, ok := v.Mem.(*memory)
+	if !ok {
+		return nowhere[T](v)
+	}
+	if m.freed {
+		panic("cpu: use of freed memory")
+	}
+	all := cast[T](m.data)
+	if v.Off > len(all) {
+		panic(fmt.Sprintf("cpu: view %s begins at element %d of %d", v, v.Off, len(all)))
+	}
+	return all[v.Off:]
+}
+
+// whole is all of v's memory; element 0 of v is at v.Off.
+func whole[T any](v device.View) []T {
+	w := v
+	w.Off = 0
+	return slice[T](w)
+}
+
+// nowhere is a slice long enough for v that is never read or written: its pages are never touched.
+func nowhere[T any](v device.View) []T {
+	n := 1
+	for i := range int(v.Rank) {
+		if s := int(v.Str[i]); s > 0 {
+			n += s * int(v.Dim[i])
+		}
+	}
+	return cast[T](aligned(n * sizeOf[T]()))
+}
+
+// reserve makes sure that each worker has bytes of scratch. It belongs before enqueue, so that running allocates nothing.
+func (d *Device) reserve(bytes int) {
+	for i, b := range d.perWorker {
+		if len(b) < bytes {
+			d.perWorker[i] = aligned(bytes)
+		}
+	}
+}
+
+// scratchOf is n elements of worker's scratch.
+func scratchOf[T any](d *Device, worker, n int) []T { return cast[T](d.perWorker[worker])[:n] }
+
+// shared makes sure that there are bytes of scratch that all parts of a kernel see.
+func (d *Device) shared(bytes int) {
+	if len(d.common) < bytes {
+		d.common = aligned(bytes)
+	}
+}
+
+// sharedOf is n elements of the common scratch from byte off on.
+func sharedOf[T any](d *Device, off, n int) []T { return cast[T](d.common[off:])[:n] }
+
+// ticket is a read that has already happened.
+type ticket struct {
+	d    *Device
+	data []byte
+	err  error
+}
+
+func (d *Device) transfer(name string, v device.View) (ok bool, err error) {
+	if d.rec != nil {
+		return false, d.notWhileCapturing(name)
+	}
+	if !v.Contiguous() {
+		panic(fmt.Sprintf("cpu.%s: %s is not contiguous", name, v))
+	}
+	if err := d.failed(); err != nil {
+		return false, err
+	}
+	if len(d.hooks) == 0 {
+		return true, nil
+	}
+	c := device.Call{Kernel: name}
+	if name == "Upload" {
+		c.Writes = []device.View{v}
+	} else {
+		c.Reads = []device.View{v}
+	}
+	if !d.before(c) {
+		return false, d.failed()
+	}
+	d.after(c)
+	return true, nil
+}
+
+// span is the bytes of a contiguous view.
+func span(v device.View) []byte {
+	n := v.Bytes()
+	if n == 0 {
+		return nil
+	}
+	b := v
+	b.Off, b.Type = v.Off*v.Type.Size(), device.U8
+	return slice[byte](b)[:n]
+}
+
+// Upload copies src to dst.
+func (d *Device) Upload(dst device.View, src []byte) {
+	if len(src) != dst.Bytes() {
+		panic(fmt.Sprintf("cpu.Upload: %d bytes for %s", len(src), dst))
+	}
+	if ok, _ := d.transfer("Upload", dst); ok {
+		copy(span(dst), src)
+	}
+}
+
+// Download copies src to dst.
+func (d *Device) Download(dst []byte, src device.View) error {
+	if len(dst) != src.Bytes() {
+		panic(fmt.Sprintf("cpu.Download: %d bytes from %s", len(dst), src))
+	}
+	ok, err := d.transfer("Download", src)
+	if ok {
+		copy(dst, span(src))
+	}
+	return err
+}
+
+// Fetch copies src at once; the ticket holds the bytes.
+func (d *Device) Fetch(src device.View) device.Ticket {
+	var t *ticket
+	if n := len(d.tickets); n > 0 {
+		t = d.tickets[n-1]
+		d.tickets = d.tickets[:n-1]
+	} else {
+		t = &ticket{d: d}
+	}
+	n := src.Bytes()
+	if cap(t.data) < n {
+		t.data = make([]byte, n)
+	}
+	t.data = t.data[:n]
+	ok, err := d.transfer("Fetch", src)
+	if t.err = err; ok {
+		copy(t.data, span(src))
+	} else {
+		clear(t.data)
+	}
+	return t
+}
+
+// Poll gives the bytes; they are always there.
+func (t *ticket) Poll(dst []byte) (bool, error) { return true, t.Wait(dst) }
+
+// Wait gives the bytes.
+func (t *ticket) Wait(dst []byte) error {
+	if len(dst) != len(t.data) {
+		panic(fmt.Sprintf("cpu: a ticket of %d bytes read into %d", len(t.data), len(dst)))
+	}
+	err := t.err
+	if err == nil {
+		copy(dst, t.data)
+	}
+	t.d.tickets = append(t.d.tickets, t)
+	return err
+}
