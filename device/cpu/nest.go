@@ -281,7 +281,7 @@ func operands(kernel string, y device.View, sources ...device.View) (views []dev
 		mem[i+1] = typedOf(s)
 	}
 	for a := range int(y.Rank) {
-		if y.Str[a] == 0 && y.Dim[a] > 1 {
+		if y.Str[a] == 0 && y.Dim[a] > 1 && y.Len() > 0 {
 			panic(fmt.Sprintf("cpu.%s: destination %s repeats its elements", kernel, y))
 		}
 	}

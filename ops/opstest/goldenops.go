@@ -101,7 +101,7 @@ var goldenOps = map[string]func(*goldenRun){
 		}
 		loss(ops.BCEWithLogits, name)(r)
 	},
-	"add": binary(ops.Add), "sub": binary(ops.Sub), "mul": binary(ops.Mul), "div": binary(ops.Div), "pow": binary(ops.Pow),
+	"add": pairwise(ops.Add), "sub": pairwise(ops.Sub), "mul": pairwise(ops.Mul), "div": pairwise(ops.Div), "pow": pairwise(ops.Pow),
 	"sum": reduce(ops.Sum), "mean": reduce(ops.Mean), "max": reduce(ops.Max),
 	"reshape": func(r *goldenRun) {
 		r.out("y", ops.Reshape(r.tape, r.in("x", nil), r.ints("shape")...), nil)
@@ -139,7 +139,7 @@ func unary(f func(*ops.Tape, *ops.Tensor) *ops.Tensor) func(*goldenRun) {
 	return func(r *goldenRun) { r.out("y", f(r.tape, r.in("x", nil)), nil) }
 }
 
-func binary(f func(t *ops.Tape, a, b *ops.Tensor) *ops.Tensor) func(*goldenRun) {
+func pairwise(f func(t *ops.Tape, a, b *ops.Tensor) *ops.Tensor) func(*goldenRun) {
 	return func(r *goldenRun) { r.out("y", f(r.tape, r.in("a", nil), r.in("b", nil)), nil) }
 }
 

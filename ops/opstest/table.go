@@ -156,7 +156,7 @@ func one(y *ops.Tensor) []*ops.Tensor { return []*ops.Tensor{y} }
 func shapes(s ...[]int) [][]int { return s }
 
 // dims is a short way to write a shape.
-func dims(d ...int) []int { return d }
+func dims(d ...int) []int { return append([]int{}, d...) }
 
 func refUnary(f func(x float64) float64) func(Case, []*Array) []*Array {
 	return func(_ Case, in []*Array) []*Array {
