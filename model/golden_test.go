@@ -13,7 +13,7 @@ import (
 	"github.com/acumen-ml/acumen/model/modeltest"
 )
 
-// 64-bit arithmetic over some thousand terms a sum and some 60 layers; measured at most 2e-13.
+// float64 sums of some thousand terms, through some 60 layers; measured at most 1.3e-14.
 const tolerance64 = 1e-9
 
 type goldenNetwork struct {
