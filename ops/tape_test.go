@@ -108,7 +108,7 @@ func TestWatchSeesOutputsAndGradients(t *testing.T) {
 	}
 	y := r.tape.Announce("a", ops.Relu(r.tape, x))
 	r.backward(ops.Sum(r.tape, r.tape.Announce("b", ops.Scale(r.tape, y, 3)), false))
-	assert.Equal(t, []string{"a[1 0]false", "b[3 0]false", "b[1 1]true", "a[3 3]true"}, seen)
+	assert.Equal(t, []string{"a[1 0] false", "b[3 0] false", "b[1 1] true", "a[3 3] true"}, seen)
 	assert.Equal(t, []float64{3, 0}, r.read(x.Grad()))
 }
 
