@@ -29,7 +29,7 @@ func TestARunFromStartToPrediction(t *testing.T) {
 	dir := workplace(t)
 	out := succeed(t, dir, "train", "small.yaml", "--set", "data.validation=10", "--set", "trainer.epochs=3")
 	assert.Regexp(t, `(?m)^ +training +\d\.\d{4} +\d+\.\d\d %`, out)
-	assert.Regexp(t, `(?m)^ +validation +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d %`, out)
+	assert.Regexp(t, `(?m)^ *validation +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d %`, out)
 	assert.Regexp(t, `(?m)^ +test +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d %`, out)
 	assert.Regexp(t, `(?m)^3 epochs, 15 steps, best epoch \d, \d+\.\ds$`, out)
 	assert.Regexp(t, `\ntest accuracy \d+\.\d\d %\nrun folder runs/small-001\nnext: acumen predict runs/small-001/best\.safetensors FILE\.\.\.\n$`, out)

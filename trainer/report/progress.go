@@ -84,12 +84,16 @@ func (b *bar) Observe(e trainer.Event) {
 	switch e.Kind {
 	case trainer.EventStart:
 		b.plain.Observe(e)
-		b.bar = progressbar.NewOptions(max(e.Steps, 1), progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(20), progressbar.OptionThrottle(100*time.Millisecond),
+		b.bar = progressbar.NewOptions(max(e.Steps, 1), progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(20),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true),
 			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}))
 		b.bar.Describe("epoch 1/" + strconv.Itoa(b.epochs))
 		b.set(e.Step)
 	case trainer.EventStep:
+		if e.Time.Sub(b.shown) < 100*time.Millisecond {
+			return
+		}
+		b.shown = e.Time
 		b.bar.Describe(fmt.Sprintf("epoch %d/%d  loss %.4f  accuracy %.1f %%  %s images/s", min(e.Epoch+1, b.epochs), b.epochs, e.Loss, 100*e.Accuracy, thousands(int(e.ExamplesPerSecond))))
 		b.set(e.Step)
 	case trainer.EventEpoch, trainer.EventNote:

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/acumen-ml/acumen/trainer"
@@ -11,17 +10,20 @@ import (
 
 // WriteResult writes the table of a finished run.
 func WriteResult(w io.Writer, r *trainer.Result) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tloss\ttop-1\ttop-5\t")
-	fmt.Fprintf(t, "training\t%.4f\t%s\t\t\n", r.TrainLoss, percent(r.TrainAccuracy))
+	line := func(name string, loss float64, rest ...float64) {
+		fmt.Fprintf(w, "%10s  %7.4f", name, loss)
+		for _, v := range rest {
+			fmt.Fprintf(w, "  %8s", fmt.Sprintf("%.2f %%", 100*v))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%10s  %7s  %8s  %8s\n", "", "loss", "top-1", "top-5")
+	line("training", r.TrainLoss, r.TrainAccuracy)
 	if v := r.Validation; v != nil {
-		fmt.Fprintf(t, "validation\t%.4f\t%s\t%s\t\n", v.Loss, percent(v.Top1), percent(v.Top5))
+		line("validation", v.Loss, v.Top1, v.Top5)
 	}
 	if v := r.Test; v != nil {
-		fmt.Fprintf(t, "test\t%.4f\t%s\t%s\t\n", v.Loss, percent(v.Top1), percent(v.Top5))
-	}
-	if err := t.Flush(); err != nil {
-		return err
+		line("test", v.Loss, v.Top1, v.Top5)
 	}
 	what := fmt.Sprintf("%d epochs, %s steps", r.Epochs, thousands(r.Steps))
 	if r.Validation != nil {
@@ -37,5 +39,3 @@ func WriteResult(w io.Writer, r *trainer.Result) error {
 	}
 	return nil
 }
-
-func percent(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }
