@@ -56,27 +56,35 @@ func TestFusedEqualsUnfused(t *testing.T) {
 	assert.NotEqual(t, 0.0, loss)
 }
 
-// custom is a module as a user may write one.
-type custom struct{ inner *model.Linear }
+// Gated is the module of docs/adding-a-model.md.
+type Gated struct{ Gate *model.Linear }
 
-func (c custom) Forward(t *ops.Tape, x *ops.Tensor) *ops.Tensor {
-	y := c.inner.Forward(t, x)
-	z := ops.Mul(t, y, y)
-	t.Release(y)
-	return z
+func (g *Gated) Forward(t *ops.Tape, x *ops.Tensor) *ops.Tensor {
+	w := g.Gate.Forward(t, x)
+	s := ops.Sigmoid(t, w)
+	t.Release(w)
+	y := ops.Mul(t, s, x)
+	t.Release(s)
+	return y
 }
-func (c custom) OutShape(in []int) ([]int, error) { return c.inner.OutShape(in) }
-func (c custom) Visit(v model.Visitor)            { v.Child("inner", c.inner) }
 
-func TestCustomModule(t *testing.T) {
-	net, err := model.NewNetwork("mine", model.NewSequential(model.NewFlatten(), custom{model.NewLinear(12, 5, true, nil)}, model.Named("mid", custom{model.NewLinear(5, 10, false, model.LeCunNormal())})), [3]int{2, 2, 3}, 10)
+func (g *Gated) OutShape(in []int) ([]int, error) { return g.Gate.OutShape(in) }
+
+func (g *Gated) Visit(v model.Visitor) { v.Child("gate", g.Gate) }
+
+func (g *Gated) MultiplyAdds(in []int) int { return g.Gate.MultiplyAdds(in) }
+
+func TestModuleFromOutside(t *testing.T) {
+	net, err := model.NewNetwork("gated", model.NewSequential(model.NewFlatten(), &Gated{model.NewLinear(12, 12, true, nil)},
+		model.Named("mid", &Gated{model.NewLinear(12, 12, false, model.LeCunNormal())}), model.NewLinear(12, 10, true, nil)), [3]int{2, 2, 3}, 10)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"custom_1.inner.weight", "custom_1.inner.bias", "mid.inner.weight"}, paths(net))
-	assert.Equal(t, 12*5+5+50, net.NumParams())
+	assert.Equal(t, []string{"gated_1.gate.weight", "gated_1.gate.bias", "mid.gate.weight", "linear_1.weight", "linear_1.bias"}, paths(net))
+	assert.Equal(t, 144+12+144+130, net.NumParams())
+	assert.Equal(t, net.NumParams()-12-10, net.MultiplyAdds())
 	assert.Empty(t, net.Spec)
 	net.Init(1)
 	r := modeltest.NewRig(t, open(t), net, device.F32)
-	x, labels := modeltest.Batch("custom", 3, net.Input)
+	x, labels := modeltest.Batch("gated", 3, net.Input)
 	_, loss := r.Step(x, labels)
 	assert.Greater(t, loss, 0.0)
 }
