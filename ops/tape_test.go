@@ -285,6 +285,27 @@ func TestStepsUseTheSameAddresses(t *testing.T) {
 	}
 }
 
+func TestDryRunFindsTheArenaSize(t *testing.T) {
+	for _, fused := range []bool{true, false} {
+		r := newRig(t, device.F32, 1<<22)
+		if !fused {
+			r.tape.Dev = device.Unfused(r.dev)
+		}
+		net, one := newSmallNet(r), r.view(device.F32, []float64{1})
+		real, phantom := r.arena, device.Phantom()
+		r.tape.Arena = phantom
+		device.DryRun(r.tape.Dev, func() {
+			r.tape.Backward(net.loss(r.tape), one)
+			r.tape.Reset()
+		})
+		require.Zero(t, phantom.Live())
+		r.tape.Arena = real
+		r.tape.Backward(net.loss(r.tape), one)
+		r.end()
+		assert.Equal(t, real.High(), phantom.High(), "fused %v", fused)
+	}
+}
+
 func TestFusedAndComposedStepsAgree(t *testing.T) {
 	var grads [2][][]float64
 	for i := range grads {
