@@ -36,7 +36,9 @@ type Config struct {
 }
 
 // Names are the schedules that Config.Name may ask for.
-func Names() []string { return []string{"constant", "step", "linear", "cosine", "onecycle", "piecewise"} }
+func Names() []string {
+	return []string{"constant", "step", "linear", "cosine", "onecycle", "piecewise"}
+}
 
 // Validate checks c; errors name the configuration's key.
 func (c Config) Validate() error {
