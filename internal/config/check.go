@@ -13,8 +13,8 @@ func (c *Config) check(at func(path string) string) error {
 		return fault.Usagef("choose a divisor of trainer.batch", "%s: %d parts do not divide a batch of %d", at("trainer.micro_batches"), t.MicroBatches, t.Batch)
 	case c.Data.Validation == 0 && t.EarlyStop > 0:
 		return fault.Usagef(noValidation, "%s: there is no validation set to watch", at("trainer.early_stop"))
-	case c.Data.Validation == 0 && t.Plateau.Patience > 0:
-		return fault.Usagef(noValidation, "%s: there is no validation set to watch", at("trainer.plateau.patience"))
+	case c.Data.Validation == 0 && t.Plateau.Factor > 0:
+		return fault.Usagef(noValidation, "%s: there is no validation set to watch", at("trainer.plateau.factor"))
 	case c.Data.Validation > 1 && c.Data.Validation != float64(int(c.Data.Validation)):
 		return fault.Usagef("a whole number of examples, or a fraction under 1", "%s: %v is neither", at("data.validation"), c.Data.Validation)
 	case t.Optimizer.Nesterov != nil && *t.Optimizer.Nesterov && *t.Optimizer.Momentum == 0:
@@ -28,9 +28,12 @@ func (c *Config) check(at func(path string) string) error {
 	case c.Model.Name == "" && c.Model.Layers.IsZero():
 		return fault.Usagef("name a model of the zoo, or write model.layers", "%s: no model is given", at("model.name"))
 	}
+	if s := t.Schedule; s.Name == "piecewise" && (s.At == nil || s.Values == nil || len(*s.At) == 0 || len(*s.At) != len(*s.Values)) {
+		return fault.Usagef("write at: [0, 0.2, 1] and values: [0, 1, 0], as many of the one as of the other", "%s: piecewise needs points and a value for each", at("trainer.schedule.name"))
+	}
 	for i, g := range t.Groups {
-		if g.Match == "" {
-			return fault.Usagef(`write match: "*.bias"`, "%s: group %d has no pattern", at("trainer.groups"), i)
+		if g.Pattern == "" {
+			return fault.Usagef(`write pattern: "*.bias"`, "%s: group %d has no pattern", at("trainer.groups"), i)
 		}
 	}
 	return nil

@@ -6,7 +6,7 @@ package config
 import "time"
 
 // Config is a resolved configuration. The tags of a field are the schema: yaml is the key, doc its sentence, min, max
-// and above the bounds of a number, one the words allowed, for the names that have the key, and def a default that
+// and above and below the bounds of a number, one the words allowed, for the names that have the key, and def a default that
 // depends on the name. Defaults are Default's.
 type Config struct {
 	Seed      uint64  `yaml:"seed" doc:"Initial weights, order, split, augmentation and dropout follow from it."`
@@ -49,7 +49,7 @@ type Trainer struct {
 	DropLast     bool      `yaml:"drop_last" doc:"Leave out the last, smaller batch of an epoch."`
 	EvalBatch    int       `yaml:"eval_batch" min:"0" doc:"Examples of one evaluation batch; 0: as trainer.batch."`
 	Optimizer    Optimizer `yaml:"optimizer"`
-	Groups       []Group   `yaml:"groups" doc:"Parameters picked by name that train differently, a list of {match: \"*.bias\", lr_scale: 1, weight_decay: 0, freeze: false}."`
+	Groups       []Group   `yaml:"groups" doc:"Parameters picked by name that train differently, a list of {pattern: \"*.bias\", lr_scale: 1, weight_decay: 0, freeze: false}."`
 	Schedule     Schedule  `yaml:"schedule"`
 	Plateau      Plateau   `yaml:"plateau"`
 	Loss         Loss      `yaml:"loss"`
@@ -67,27 +67,31 @@ type Trainer struct {
 type Optimizer struct {
 	Name        string   `yaml:"name" one:"sgd,adam,adamw" doc:"The update rule."`
 	LR          *float64 `yaml:"lr" min:"0" for:"sgd,adam,adamw" def:"sgd=0.1,adam=0.001,adamw=0.001" doc:"Learning rate; a schedule multiplies it."`
-	Momentum    *float64 `yaml:"momentum" min:"0" max:"1" for:"sgd" def:"sgd=0.9" doc:"Share of the last update that is kept."`
+	Momentum    *float64 `yaml:"momentum" min:"0" below:"1" for:"sgd" def:"sgd=0.9" doc:"Share of the last update that is kept."`
+	Dampening   *float64 `yaml:"dampening" min:"0" for:"sgd" def:"sgd=0" doc:"Share of the gradient that does not go into the momentum."`
 	Nesterov    *bool    `yaml:"nesterov" for:"sgd" def:"sgd=false" doc:"Nesterov's form of momentum."`
-	Beta1       *float64 `yaml:"beta1" min:"0" max:"1" for:"adam,adamw" def:"adam=0.9,adamw=0.9" doc:"Decay of the mean of gradients."`
-	Beta2       *float64 `yaml:"beta2" min:"0" max:"1" for:"adam,adamw" def:"adam=0.999,adamw=0.999" doc:"Decay of the mean of squared gradients."`
+	Beta1       *float64 `yaml:"beta1" above:"0" below:"1" for:"adam,adamw" def:"adam=0.9,adamw=0.9" doc:"Decay of the mean of gradients."`
+	Beta2       *float64 `yaml:"beta2" above:"0" below:"1" for:"adam,adamw" def:"adam=0.999,adamw=0.999" doc:"Decay of the mean of squared gradients."`
 	Eps         *float64 `yaml:"eps" above:"0" for:"adam,adamw" def:"adam=1e-8,adamw=1e-8" doc:"Added to the denominator."`
-	WeightDecay *float64 `yaml:"weight_decay" min:"0" for:"sgd,adam,adamw" def:"sgd=0,adam=0,adamw=0.01" doc:"Pull of weights to zero: added to the gradient, or with adamw taken off the weights."`
+	AMSGrad     *bool    `yaml:"amsgrad" for:"adam,adamw" def:"adam=false,adamw=false" doc:"Divide by the largest mean of squares so far."`
+	WeightDecay *float64 `yaml:"weight_decay" min:"0" for:"sgd,adam,adamw" def:"sgd=0,adam=0,adamw=0.01" doc:"Pull of weights to zero, added to the gradient; adamw takes it off the weights."`
+	Decoupled   *bool    `yaml:"decoupled" for:"sgd,adam" def:"sgd=false,adam=false" doc:"Take weight decay off the weights, as adamw does."`
 }
 
 // Group is parameters that train differently.
 type Group struct {
-	Match       string   `yaml:"match" doc:"Pattern of parameter names."`
-	LRScale     *float64 `yaml:"lr_scale" min:"0" doc:"Factor on the learning rate."`
-	WeightDecay *float64 `yaml:"weight_decay" min:"0" doc:"Instead of the optimizer's."`
+	Pattern     string   `yaml:"pattern" doc:"Pattern of parameter names."`
+	LRScale     *float64 `yaml:"lr_scale" above:"0" doc:"Factor on the learning rate."`
+	WeightDecay *float64 `yaml:"weight_decay" min:"0" doc:"Instead of the optimiser's."`
 	Freeze      bool     `yaml:"freeze" doc:"Do not train these."`
 }
 
 // Plateau lowers the learning rate when validation no longer improves.
 type Plateau struct {
-	Patience int     `yaml:"patience" min:"0" doc:"Lower the learning rate after so many epochs without a better validation metric; 0: never. Needs data.validation."`
-	Factor   float64 `yaml:"factor" above:"0" max:"1" doc:"By which it is multiplied then."`
-	MinScale float64 `yaml:"min_scale" min:"0" max:"1" doc:"The least factor that all these together may reach."`
+	Factor    float64 `yaml:"factor" min:"0" below:"1" doc:"By what the learning rate is multiplied when validation no longer improves, such as 0.1; 0: never. Needs data.validation."`
+	Patience  int     `yaml:"patience" min:"0" doc:"Epochs without a better validation metric that are borne."`
+	MinFactor float64 `yaml:"min_factor" min:"0" max:"1" doc:"The least that all these factors together may be."`
+	Threshold float64 `yaml:"threshold" min:"0" doc:"By which share of itself the metric must rise to count as better."`
 }
 
 // Loss is what is minimised.
@@ -118,7 +122,7 @@ func Default() *Config {
 			Epochs: 5, Batch: 64, MicroBatches: 1,
 			Optimizer: Optimizer{Name: "sgd"},
 			Schedule:  Schedule{Name: "constant"},
-			Plateau:   Plateau{Factor: 0.1},
+			Plateau:   Plateau{Patience: 3},
 			Loss:      Loss{Name: "cross_entropy"},
 			Monitor:   "accuracy", Capture: true, LogEvery: 50,
 		},

@@ -371,6 +371,9 @@ func inBounds(f float64, tag reflect.StructTag) bool {
 	if b, ok := bound("above"); ok && !(f > b) {
 		return false
 	}
+	if b, ok := bound("below"); ok && !(f < b) {
+		return false
+	}
 	if b, ok := bound("max"); ok && f > b {
 		return false
 	}

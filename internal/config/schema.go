@@ -93,12 +93,14 @@ func allowed(tag reflect.StructTag) string {
 	if one, ok := tag.Lookup("one"); ok {
 		return strings.ReplaceAll(strings.TrimPrefix(one, ","), ",", ", ")
 	}
-	lo, hi, above := tag.Get("min"), tag.Get("max"), tag.Get("above")
+	lo, hi, above, below := tag.Get("min"), tag.Get("max"), tag.Get("above"), tag.Get("below")
 	switch {
+	case lo != "" && below != "":
+		return "from " + lo + " to under " + below
+	case above != "" && below != "":
+		return "between " + above + " and " + below
 	case lo != "" && hi != "":
 		return "from " + lo + " to " + hi
-	case above != "" && hi != "":
-		return "above " + above + ", at most " + hi
 	case above != "":
 		return "above " + above
 	case lo != "":
