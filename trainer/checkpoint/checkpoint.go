@@ -1,0 +1,313 @@
+// Package checkpoint keeps all of a training run that is needed to go on, or to predict, in one safetensors file: a
+// tensor per parameter and running statistic under its path, optimiser state as optim.<state>.<path>, the rest as
+// metadata, and a SHA-256 over everything.
+package checkpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"gorgonia.org/tensor"
+
+	"github.com/acumen-ml/acumen/internal/atomicfile"
+	"github.com/acumen-ml/acumen/internal/fault"
+	"github.com/acumen-ml/acumen/model"
+	"github.com/acumen-ml/acumen/model/safetensors"
+)
+
+// Version is the format of the files that this package writes.
+const Version = 1
+
+// Checkpoint is the state of a run between two steps.
+type Checkpoint struct {
+	Meta    Meta
+	Weights map[string]*tensor.Dense            // parameters and running statistics by path
+	Optim   map[string]map[string]*tensor.Dense // optimiser state by its name and the parameter's path
+	Split   *Split                              // nil: no validation set
+	// Progress is the trainer's, as JSON: counters, metrics, what it decided.
+	Progress json.RawMessage
+}
+
+// Meta is what it takes to use the weights.
+type Meta struct {
+	Version    int       `json:"version"`
+	Model      string    `json:"model"` // as model.FromSpec takes it
+	ModelName  string    `json:"model_name"`
+	Input      [3]int    `json:"input"` // height, width, channels
+	Color      string    `json:"color"` // gray or rgb, from the channels
+	ClassNames []string  `json:"classes"`
+	Mean       []float64 `json:"mean"` // of pixel/255, per channel
+	Std        []float64 `json:"std"`
+	Data       string    `json:"data"` // the data set's name
+	Loss       string    `json:"loss"` // it says what the outputs mean
+	Precision  string    `json:"precision"`
+	Optimizer  string    `json:"optimizer"`
+	States     []string  `json:"optimizer_states"`
+	Seed       uint64    `json:"seed"`
+	Config     string    `json:"config"` // the resolved configuration, YAML
+}
+
+// Split is which examples were held back for validation.
+type Split struct {
+	Seed    uint64  `json:"seed"`
+	Digest  string  `json:"digest"` // data.Digest of Indices
+	Indices []int32 `json:"-"`
+}
+
+const (
+	keyMeta, keyProgress, keySplit, keyDigest = "acumen.meta", "acumen.progress", "acumen.split", "acumen.sha256"
+	splitTensor                               = "split.validation"
+)
+
+func optimName(state, path string) string { return "optim." + state + "." + path }
+
+// Encode is the file's bytes. Equal checkpoints give equal bytes.
+func (c *Checkpoint) Encode() ([]byte, error) {
+	f := &safetensors.File{Tensors: map[string]safetensors.Tensor{}, Metadata: map[string]string{}}
+	put := func(name string, d *tensor.Dense) error {
+		t, err := safetensors.FromDense(d)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if _, twice := f.Tensors[name]; twice {
+			return fmt.Errorf("two tensors are called %s", name)
+		}
+		f.Tensors[name] = t
+		return nil
+	}
+	for path, d := range c.Weights {
+		if err := put(path, d); err != nil {
+			return nil, err
+		}
+	}
+	meta := c.Meta
+	meta.Version, meta.States = Version, slices.Sorted(maps.Keys(c.Optim))
+	for state, by := range c.Optim {
+		for path, d := range by {
+			if err := put(optimName(state, path), d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if c.Split != nil {
+		b, err := json.Marshal(c.Split)
+		if err != nil {
+			return nil, err
+		}
+		f.Metadata[keySplit] = string(b)
+		if err := put(splitTensor, tensor.New(tensor.WithShape(len(c.Split.Indices)), tensor.WithBacking(slices.Clone(c.Split.Indices)))); err != nil {
+			return nil, err
+		}
+	}
+	b, err := json.Marshal(meta)
+	if err != nil {
+		return nil, err
+	}
+	f.Metadata[keyMeta] = string(b)
+	if len(c.Progress) > 0 {
+		f.Metadata[keyProgress] = string(c.Progress)
+	}
+	return sealed(f)
+}
+
+// sealed is f's bytes with a digest over all else.
+func sealed(f *safetensors.File) ([]byte, error) {
+	delete(f.Metadata, keyDigest)
+	h := sha256.New()
+	if err := safetensors.Write(h, f); err != nil {
+		return nil, err
+	}
+	f.Metadata[keyDigest] = hex.EncodeToString(h.Sum(nil))
+	var out bytes.Buffer
+	err := safetensors.Write(&out, f)
+	return out.Bytes(), err
+}
+
+const damaged = "the file is damaged; use another checkpoint, such as best.safetensors or last.safetensors beside it"
+
+// Decode reads what Encode wrote. A file of which a single byte is not as it was written is an error.
+func Decode(b []byte) (*Checkpoint, error) {
+	f, err := safetensors.Read(bytes.NewReader(b))
+	if err != nil {
+		return nil, fault.Usagef(damaged, "not a sound checkpoint: %w", err)
+	}
+	if f.Metadata[keyMeta] == "" {
+		return nil, fault.Usagef("give a file that acumen train wrote", "a safetensors file, but not a checkpoint of acumen")
+	}
+	again, err := sealed(f)
+	if err != nil {
+		return nil, fault.Usagef(damaged, "not a sound checkpoint: %w", err)
+	}
+	if !bytes.Equal(again, b) {
+		return nil, fault.Usagef(damaged, "not a sound checkpoint: its SHA-256 does not match")
+	}
+	c := &Checkpoint{Weights: map[string]*tensor.Dense{}, Optim: map[string]map[string]*tensor.Dense{}, Progress: json.RawMessage(f.Metadata[keyProgress])}
+	if err := json.Unmarshal([]byte(f.Metadata[keyMeta]), &c.Meta); err != nil {
+		return nil, fault.Usagef(damaged, "metadata: %w", err)
+	}
+	if c.Meta.Version != Version {
+		return nil, fault.Usagef("use the release of acumen that wrote it", "format version %d, this program reads %d", c.Meta.Version, Version)
+	}
+	for name, t := range f.Tensors {
+		d, err := t.Dense()
+		if err != nil {
+			return nil, fault.Usagef(damaged, "tensor %s: %w", name, err)
+		}
+		c.place(name, d)
+	}
+	return c, c.readSplit(f)
+}
+
+func (c *Checkpoint) place(name string, d *tensor.Dense) {
+	if name == splitTensor {
+		return
+	}
+	for _, s := range c.Meta.States {
+		if path, ok := strings.CutPrefix(name, optimName(s, "")); ok {
+			if c.Optim[s] == nil {
+				c.Optim[s] = map[string]*tensor.Dense{}
+			}
+			c.Optim[s][path] = d
+			return
+		}
+	}
+	c.Weights[name] = d
+}
+
+func (c *Checkpoint) readSplit(f *safetensors.File) error {
+	text, ok := f.Metadata[keySplit]
+	if !ok {
+		return nil
+	}
+	c.Split = &Split{}
+	if err := json.Unmarshal([]byte(text), c.Split); err != nil {
+		return fault.Usagef(damaged, "metadata: %w", err)
+	}
+	t, ok := f.Tensors[splitTensor]
+	if !ok {
+		return fault.Usagef(damaged, "the validation split is missing")
+	}
+	d, err := t.Dense()
+	if err != nil {
+		return fault.Usagef(damaged, "tensor %s: %w", splitTensor, err)
+	}
+	indices, ok := d.Data().([]int32)
+	if one, scalar := d.Data().(int32); scalar {
+		indices, ok = []int32{one}, true
+	}
+	if !ok {
+		return fault.Usagef(damaged, "tensor %s: elements of type %s", splitTensor, d.Dtype())
+	}
+	c.Split.Indices = indices
+	return nil
+}
+
+// Save writes c to path, whole or not at all.
+func Save(f atomicfile.FS, path string, c *Checkpoint) error {
+	b, err := c.Encode()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return write(f, path, b)
+}
+
+func write(f atomicfile.FS, path string, b []byte) error {
+	err := atomicfile.Write(f, path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+	if err != nil {
+		return fault.Failuref("make room or choose another folder (--run); what was saved before is whole", "%s: the checkpoint could not be written: %w", path, err)
+	}
+	return nil
+}
+
+// Load reads a checkpoint. The error of a file that is none, or is damaged, names it.
+func Load(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path) }
+
+func load(f atomicfile.FS, path string) (*Checkpoint, error) {
+	b, err := f.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil, fault.Usagef("give the path of a file that acumen train wrote, such as runs/lenet5-001/best.safetensors", "%s: there is no such file", path)
+	}
+	if err != nil {
+		return nil, fault.Usagef("see whether it can be read", "%w", err)
+	}
+	c, err := Decode(b)
+	if err != nil {
+		return nil, fault.New(fault.Usage, fault.HintOf(err), "%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Network makes the model with its weights. A checkpoint whose tensors are not the model's is an error.
+func (c *Checkpoint) Network() (*model.Network, error) {
+	n, err := model.FromSpec(c.Meta.Model)
+	if err != nil {
+		return nil, err
+	}
+	return n, c.Apply(n)
+}
+
+// Apply gives n the checkpoint's weights. n is left as it was if they are another model's.
+func (c *Checkpoint) Apply(n *model.Network) error {
+	const hint = "give the checkpoint of a run of the same model, or start a new run"
+	seen := 0
+	check := func(path string, shape []int) error {
+		d := c.Weights[path]
+		if d == nil {
+			return fault.Usagef(hint, "the checkpoint is of another model: it has no %s, which %s has", path, n.Name)
+		}
+		if !slices.Equal([]int(d.Shape()), shape) && d.Shape().TotalSize() != 1 {
+			return fault.Usagef(hint, "the checkpoint is of another model: %s has shape %v there, %v in %s", path, []int(d.Shape()), shape, n.Name)
+		}
+		if !finite(d) {
+			return fault.Usagef(damaged, "%s holds a NaN or an infinite number", path)
+		}
+		seen++
+		return nil
+	}
+	for _, p := range n.Params() {
+		if err := check(p.Path, p.Shape); err != nil {
+			return err
+		}
+	}
+	for _, b := range n.Buffers() {
+		if err := check(b.Path, b.Shape); err != nil {
+			return err
+		}
+	}
+	if seen != len(c.Weights) {
+		for path := range c.Weights {
+			if n.Param(path) == nil && !slices.ContainsFunc(n.Buffers(), func(b model.NamedBuffer) bool { return b.Path == path }) {
+				return fault.Usagef(hint, "the checkpoint is of another model: it has %s, which %s has not", path, n.Name)
+			}
+		}
+	}
+	for _, p := range n.Params() {
+		p.Value = c.Weights[p.Path].Clone().(*tensor.Dense)
+	}
+	for _, b := range n.Buffers() {
+		b.Value = c.Weights[b.Path].Clone().(*tensor.Dense)
+	}
+	return nil
+}
+
+func finite(d *tensor.Dense) bool {
+	switch x := d.Data().(type) {
+	case []float32:
+		return !slices.ContainsFunc(x, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) })
+	case []float64:
+		return !slices.ContainsFunc(x, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	}
+	return true
+}
