@@ -87,20 +87,20 @@ func mistakes() []mistake {
 			}
 		}},
 		{name: "Picture of another size", status: 2, args: []string{"predict", "trained.safetensors", "wide.png"}, prepare: func(t *testing.T, dir string) {
-			trained(t, dir)
+			makeTrained(t, dir)
 			writePNG(t, filepath.Join(dir, "wide.png"), 40, 30, func(x, y int) byte { return byte(x) })
 		}},
-		{name: "No picture", status: 2, args: []string{"predict", "trained.safetensors", "my.yaml"}, prepare: trained},
+		{name: "No picture", status: 2, args: []string{"predict", "trained.safetensors", "my.yaml"}, prepare: makeTrained},
 		{name: "Corrupt checkpoint, header", status: 2, args: []string{"eval", "trained.safetensors"}, prepare: damaged(20)},
 		{name: "Corrupt checkpoint, numbers", status: 2, args: []string{"eval", "trained.safetensors"}, prepare: damaged(-20)},
 		{name: "Corrupt checkpoint, cut off", status: 2, args: []string{"eval", "trained.safetensors"}, prepare: func(t *testing.T, dir string) {
-			trained(t, dir)
+			makeTrained(t, dir)
 			b := []byte(read(t, dir, "trained.safetensors"))
 			write(t, filepath.Join(dir, "trained.safetensors"), b[:len(b)-100])
 		}},
 		{name: "No checkpoint", status: 2, args: []string{"eval", "my.yaml"}},
 		{name: "Checkpoint of another model", status: 2, args: []string{"train", "my.yaml", "--run", "job", "--resume"}, prepare: func(t *testing.T, dir string) {
-			trained(t, dir)
+			makeTrained(t, dir)
 			succeed(t, dir, "train", "my.yaml", "--run", "job", "--set", "model={layers: [flatten, {linear: 10}]}")
 			require.NoError(t, os.Remove(filepath.Join(dir, "job", "result.json")))
 			write(t, filepath.Join(dir, "my.yaml"), []byte(read(t, dir, "job", "config.yaml")))
@@ -115,8 +115,8 @@ func mistakes() []mistake {
 	}
 }
 
-// trained puts a checkpoint at trained.safetensors.
-func trained(t *testing.T, dir string) {
+// makeTrained puts a checkpoint at trained.safetensors.
+func makeTrained(t *testing.T, dir string) {
 	succeed(t, dir, "train", "my.yaml", "--run", "first")
 	write(t, filepath.Join(dir, "trained.safetensors"), []byte(read(t, dir, "first", "last.safetensors")))
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "first")))
@@ -125,7 +125,7 @@ func trained(t *testing.T, dir string) {
 // damaged changes one byte of a checkpoint, counted from its end if negative.
 func damaged(at int) func(*testing.T, string) {
 	return func(t *testing.T, dir string) {
-		trained(t, dir)
+		makeTrained(t, dir)
 		b := []byte(read(t, dir, "trained.safetensors"))
 		b[(at+len(b))%len(b)] ^= 0x10
 		write(t, filepath.Join(dir, "trained.safetensors"), b)
@@ -217,7 +217,7 @@ func TestMistakes(t *testing.T) {
 func TestEveryByteOfACheckpointCounts(t *testing.T) {
 	dir := workplace(t)
 	require.NoError(t, os.Rename(filepath.Join(dir, "small.yaml"), filepath.Join(dir, "my.yaml")))
-	trained(t, dir)
+	makeTrained(t, dir)
 	path := filepath.Join(dir, "trained.safetensors")
 	whole := []byte(read(t, path))
 	step := max(len(whole)/60, 1)

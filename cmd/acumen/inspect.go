@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,7 @@ func (a *app) inspected(arg, input string, classes int) (*model.Network, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := a.describe(ck); err != nil {
+	if err := a.describe(arg, ck); err != nil {
 		return nil, err
 	}
 	return ck.Network()
@@ -88,4 +89,20 @@ func pictureSize(s string) (size [3]int, err error) {
 	return size, fault.Usagef("write height, width and channels, such as 32x32x3", "--input %s: a size is expected", s)
 }
 
-var _ = fmt.Sprint
+// describe prints what a checkpoint says beyond its layers.
+func (a *app) describe(path string, ck *checkpoint.Checkpoint) error {
+	m := ck.Meta
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("checkpoint", "%s (format %d)", path, m.Version)
+	row("model", "%s", m.ModelName)
+	row("pictures", "%dx%dx%d, %s, mean %v, deviation %v", m.Input[0], m.Input[1], m.Input[2], m.Color, m.Mean, m.Std)
+	row("classes", "%s", strings.Join(m.ClassNames, ", "))
+	row("trained on", "%s, loss %s, seed %d, %s", m.Data, m.Loss, m.Seed, m.Precision)
+	row("optimiser", "%s, state %s", m.Optimizer, strings.Join(m.States, ", "))
+	if ck.Split != nil {
+		row("validation", "%d examples, digest %.12s", len(ck.Split.Indices), ck.Split.Digest)
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
+}

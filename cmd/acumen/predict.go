@@ -91,7 +91,7 @@ func (t *trained) predict(files []string, resize bool, top int) ([]prediction, e
 		for i, row := range rows {
 			p := prediction{File: part[i]}
 			for k, v := range row {
-				p.Classes = append(p.Classes, guess{t.classes[k], v})
+				p.Classes = append(p.Classes, guess{t.meta.ClassNames[k], v})
 			}
 			slices.SortStableFunc(p.Classes, func(x, y guess) int {
 				switch {

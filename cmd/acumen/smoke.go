@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
+	"path/filepath"
 
 	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/trainer"
@@ -37,7 +37,7 @@ func (a *app) smoke(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	path := fileIn(dir, lastFile)
+	path := filepath.Join(dir, checkpoint.Last)
 	ck, err := checkpoint.Load(path)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (a *app) smoke(ctx context.Context, j *job) (err error) {
 	}
 	for _, p := range j.net.Params() {
 		q := net.Param(p.Path)
-		if q == nil || !slices.Equal(numbers(p.Value), numbers(q.Value)) {
+		if q == nil || !p.Value.Eq(q.Value) {
 			return fault.Failuref("see whether the disk is sound", "%s: parameter %s was not read back as it was written", path, p.Path)
 		}
 	}

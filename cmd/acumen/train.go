@@ -13,6 +13,7 @@ import (
 	"github.com/acumen-ml/acumen/internal/config"
 	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/trainer"
+	"github.com/acumen-ml/acumen/trainer/checkpoint"
 	"github.com/acumen-ml/acumen/trainer/report"
 )
 
@@ -234,6 +235,6 @@ func (a *app) finished(res *trainer.Result, folder *report.Folder) error {
 	if err := report.WriteResult(a.out, res); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "run folder %s\nnext: acumen predict %s FILE...\n", folder.Path, filepath.Join(folder.Path, bestFile))
+	_, err := fmt.Fprintf(a.out, "run folder %s\nnext: acumen predict %s FILE...\n", folder.Path, filepath.Join(folder.Path, checkpoint.Best))
 	return err
 }

@@ -178,6 +178,14 @@ func (l Layers) Node() *yaml.Node { return l.node }
 // Place is where a node of the list was written, for messages.
 func (l Layers) Place(n *yaml.Node) string { return l.at.of(n) }
 
+// Origin is the file, flag or variable that the list was written in.
+func (l Layers) Origin() string {
+	if l.at.label != "" {
+		return l.at.label
+	}
+	return l.at.file
+}
+
 // MarshalYAML writes the list.
 func (l Layers) MarshalYAML() (any, error) {
 	if l.node == nil {

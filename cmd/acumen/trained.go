@@ -1,0 +1,58 @@
+package main
+
+import (
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/internal/config"
+	"github.com/acumen-ml/acumen/internal/fault"
+	"github.com/acumen-ml/acumen/model"
+	"github.com/acumen-ml/acumen/trainer"
+	"github.com/acumen-ml/acumen/trainer/checkpoint"
+)
+
+// inferenceBatch is how many pictures eval and predict run at a time.
+const inferenceBatch = 128
+
+// trained is the network of a checkpoint on a device, ready to be asked.
+type trained struct {
+	path      string
+	meta      checkpoint.Meta
+	cfg       *config.Config // of its training, with what the environment and flags change
+	dev       device.Device
+	net       *model.Network
+	inference *trainer.Inference
+}
+
+// openTrained reads a checkpoint and puts its network on the device that its configuration, the environment and flags
+// name.
+func openTrained(path string, sets []config.Setting) (t *trained, err error) {
+	ck, err := checkpoint.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	t = &trained{path: path, meta: ck.Meta}
+	if t.cfg, err = config.Load(&config.File{Name: path + " (configuration)", Text: []byte(ck.Meta.Config)}, sets); err != nil {
+		return nil, err
+	}
+	if t.net, err = ck.Network(); err != nil {
+		return nil, fault.New(fault.KindOf(err), fault.HintOf(err), "%s: %w", path, err)
+	}
+	if t.dev, err = openDevice(t.cfg); err != nil {
+		return nil, err
+	}
+	o := trainer.InferenceOptions{Batch: inferenceBatch, Mean: ck.Meta.Mean, Std: ck.Meta.Std, Loss: trainer.Loss{Name: ck.Meta.Loss}, Precision: precision(t.cfg)}
+	if t.inference, err = trainer.NewInference(t.dev, t.net, o); err != nil {
+		t.dev.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *trained) close() {
+	t.inference.Close()
+	t.dev.Close()
+}
+
+// openDevice opens the device that a configuration names.
+func openDevice(c *config.Config) (device.Device, error) {
+	return device.Open(c.Device, device.Options{Threads: c.Threads})
+}
