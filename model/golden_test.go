@@ -28,37 +28,41 @@ func TestNetworksAgreeWithPyTorch(t *testing.T) {
 	require.NoError(t, modeltest.Load("../testdata/golden/networks.json", &golden))
 	require.Len(t, golden.Networks, 4)
 	for name, want := range golden.Networks {
-		t.Run(name, func(t *testing.T) {
-			input := [3]int{32, 32, 3}
-			if name == "mlp" || name == "lenet5" {
-				input = [3]int{28, 28, 1}
-			}
-			net, err := model.New(name, input, 10)
-			require.NoError(t, err)
-			modeltest.Fill(net)
-			r := modeltest.NewRig(t, open(t), net, device.F64)
-			x, labels := modeltest.Batch(name, 4, input)
+		for _, dev := range devices {
+			t.Run(name+"/"+dev, func(t *testing.T) { agree(t, dev, name, want) })
+		}
+	}
+}
 
-			close := func(what string, d modeltest.Digest, x *tensor.Dense) {
-				t.Helper()
-				assert.LessOrEqual(t, d.Distance(x), tolerance64, what)
-			}
-			close("output in evaluation", want.Evaluated, r.Evaluate(x))
-			y, loss := r.Step(x, labels)
-			close("output in training", want.Trained, y)
-			assert.InEpsilon(t, want.Loss, loss, tolerance64)
-			require.Len(t, net.Params(), len(want.Grads))
-			for _, p := range net.Params() {
-				g, err := r.Store.Get(r.Store.G, p.Path)
-				require.NoError(t, err)
-				close(fmt.Sprintf("gradient of %s", p.Path), want.Grads[p.Path], g)
-			}
-			r.Commit()
-			require.NoError(t, r.Store.Download())
-			require.Len(t, net.Buffers(), len(want.Buffers))
-			for _, b := range net.Buffers() {
-				close(b.Path, want.Buffers[b.Path], b.Value)
-			}
-		})
+func agree(t *testing.T, dev, name string, want goldenNetwork) {
+	input := [3]int{32, 32, 3}
+	if name == "mlp" || name == "lenet5" {
+		input = [3]int{28, 28, 1}
+	}
+	net, err := model.New(name, input, 10)
+	require.NoError(t, err)
+	modeltest.Fill(net)
+	r := modeltest.NewRig(t, openOn(t, dev), net, device.F64)
+	x, labels := modeltest.Batch(name, 4, input)
+
+	close := func(what string, d modeltest.Digest, x *tensor.Dense) {
+		t.Helper()
+		assert.LessOrEqual(t, d.Distance(x), tolerance64, what)
+	}
+	close("output in evaluation", want.Evaluated, r.Evaluate(x))
+	y, loss := r.Step(x, labels)
+	close("output in training", want.Trained, y)
+	assert.InEpsilon(t, want.Loss, loss, tolerance64)
+	require.Len(t, net.Params(), len(want.Grads))
+	for _, p := range net.Params() {
+		g, err := r.Store.Get(r.Store.G, p.Path)
+		require.NoError(t, err)
+		close(fmt.Sprintf("gradient of %s", p.Path), want.Grads[p.Path], g)
+	}
+	r.Commit()
+	require.NoError(t, r.Store.Download())
+	require.Len(t, net.Buffers(), len(want.Buffers))
+	for _, b := range net.Buffers() {
+		close(b.Path, want.Buffers[b.Path], b.Value)
 	}
 }

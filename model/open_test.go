@@ -7,11 +7,17 @@ import (
 
 	"github.com/acumen-ml/acumen/device"
 	_ "github.com/acumen-ml/acumen/device/all"
+	_ "github.com/acumen-ml/acumen/device/devicetest" // registers deferred
 )
 
-func open(t *testing.T) device.Device {
+// devices are what the tests of numbers and storage run on: deferred runs calls late and hides its memory.
+var devices = []string{"cpu", "deferred"}
+
+func open(t *testing.T) device.Device { return openOn(t, "cpu") }
+
+func openOn(t *testing.T, name string) device.Device {
 	t.Helper()
-	dev, err := device.Open("cpu")
+	dev, err := device.Open(name)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, dev.Close()) })
 	return dev

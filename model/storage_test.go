@@ -47,7 +47,7 @@ func values(t *testing.T, x *tensor.Dense) []float64 {
 
 // Values that every type holds go to the device and come back unchanged.
 func TestStorageRoundTrip(t *testing.T) {
-	for _, typ := range []device.DType{device.F32, device.F64, device.F16, device.BF16} {
+	for i, typ := range []device.DType{device.F32, device.F64, device.F16, device.BF16} {
 		net := smallNet(t)
 		if typ == device.F16 || typ == device.BF16 { // 8 bits hold these
 			for i, p := range net.Params() {
@@ -57,7 +57,7 @@ func TestStorageRoundTrip(t *testing.T) {
 				}
 			}
 		}
-		dev := open(t)
+		dev := openOn(t, devices[i%2])
 		s, err := model.NewStorage(dev, net, model.StorageOptions{Type: typ})
 		require.NoError(t, err)
 		require.NoError(t, s.Upload())
@@ -151,9 +151,15 @@ func TestStorageLayout(t *testing.T) {
 }
 
 func TestStorageFlat(t *testing.T) {
+	for _, name := range devices {
+		t.Run(name, func(t *testing.T) { flat(t, openOn(t, name)) })
+	}
+}
+
+func flat(t *testing.T, dev device.Device) {
 	net := lenet(t)
 	net.Init(1)
-	r := modeltest.NewRig(t, open(t), net, device.F32)
+	r := modeltest.NewRig(t, dev, net, device.F32)
 	s := r.Store
 	before := s.Bytes()
 	m, err := s.Flat()
@@ -208,8 +214,14 @@ func TestStorageRefuses(t *testing.T) {
 
 // Statistics move where the step counts, and are forgotten where it does not.
 func TestCommit(t *testing.T) {
+	for _, name := range devices {
+		t.Run(name, func(t *testing.T) { commits(t, openOn(t, name)) })
+	}
+}
+
+func commits(t *testing.T, dev device.Device) {
 	net := smallNet(t)
-	r := modeltest.NewRig(t, open(t), net, device.F32)
+	r := modeltest.NewRig(t, dev, net, device.F32)
 	x, labels := modeltest.Batch("commit", 4, objects)
 	start := r.Read(r.Store.Run)
 	r.Step(x, labels)
