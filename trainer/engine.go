@@ -386,3 +386,6 @@ func (e *Engine) limit() int {
 
 // seen is the number of examples trained on, repeats counted.
 func (e *Engine) seen() int { return e.plan.seen(e.step) }
+
+// Download waits for the device and gives the network's parameters and buffers new host values.
+func (e *Engine) Download() error { return e.store.Download() }

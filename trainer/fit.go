@@ -238,7 +238,7 @@ func (r *run) endEpoch() error {
 		if best = next.judge(v, e.opt); best {
 			ev.Best = true
 		}
-		s[scalPlateau] = next.plateauFactor()
+		s[scalPlateau] = next.Plateau.Multiplier()
 		e.upload(e.scal, s)
 	} else {
 		next.BestEpoch = next.Epoch

@@ -128,6 +128,6 @@ type Result struct {
 	BestEpoch     int            // the chosen epoch, counted from 1: the best on validation, without it the last
 	Test          *metric.Result // evaluated once, with the chosen weights; nil without a test set
 	Stopped       string         // "", or why training ended before Epochs: "early stop", "max steps"
-	Profile       *device.Profiler
+	Profile       *device.Profiler `json:"-"`
 	Seconds       float64 // spent training in this run of the program
 }
