@@ -80,6 +80,13 @@ func (u unfused) Hook(f func(Call) error) (undo func()) {
 	panic("device.Unfused: " + u.Name() + " has no hook")
 }
 
+// Drain waits for queued calls where the device has such a method, as Profiler wants.
+func (u unfused) Drain() {
+	if q, ok := As[drainer](u.Device); ok {
+		q.Drain()
+	}
+}
+
 // Describe is a line about the device for people: model, threads or memory, instruction set or driver version.
 func (u unfused) Describe() string { return Describe(u.Device) }
 

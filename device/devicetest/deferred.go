@@ -185,6 +185,14 @@ func (d *Deferred) step() {
 	}
 }
 
+// Drain runs all that is queued and leaves a sticky error where it is; while capturing it does nothing. A
+// device.Profiler times calls with it.
+func (d *Deferred) Drain() {
+	if d.rec == nil {
+		d.drain()
+	}
+}
+
 func (d *Deferred) drain() {
 	for len(d.queue) > 0 {
 		d.step()
