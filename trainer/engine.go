@@ -259,8 +259,10 @@ func (e *Engine) sizeArena() error {
 		for _, f := range e.trainForms() {
 			e.run(f)
 		}
-		for _, f := range e.evalForms(e.train, min(e.opt.EvalBatch, e.train.n)) {
-			e.run(f)
+		if e.train.resident() { // else staging may be too small for it; evalFeed looks again
+			for _, f := range e.evalForms(e.train, min(e.opt.EvalBatch, e.train.n)) {
+				e.run(f)
+			}
 		}
 	})
 	return e.setArena(phantom.High())

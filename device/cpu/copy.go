@@ -10,13 +10,13 @@ func (d *Device) Copy(y, x device.View) {
 	case y.Type == x.Type:
 		switch y.Type.Size() {
 		case 1:
-			p = move[uint8](views)
+			p = move[uint8](d, views)
 		case 2:
-			p = move[uint16](views)
+			p = move[uint16](d, views)
 		case 4:
-			p = move[uint32](views)
+			p = move[uint32](d, views)
 		default:
-			p = move[uint64](views)
+			p = move[uint64](d, views)
 		}
 	case types(views...) == device.F32 && !y.Type.IsInt() && x.Type != device.I32:
 		p = eachBlock(d, views, mem, func(y, x, _, _, _ []float32) { copy(y, x) })
@@ -27,11 +27,11 @@ func (d *Device) Copy(y, x device.View) {
 }
 
 // move copies elements of one size, whatever they are.
-func move[T any](views []device.View) phase {
+func move[T any](d *Device, views []device.View) phase {
 	n := newNest(views...)
 	ys, xs := whole[T](views[0]), whole[T](views[1])
 	sy, sx := n.inner(0), n.inner(1)
-	return n.phase(func(_ int, at *[maxOperands]int, count int) {
+	return n.phase(d, func(_ int, at *[maxOperands]int, count int) {
 		y, x := ys[at[0]:], xs[at[1]:]
 		switch {
 		case sy == 1 && sx == 1:

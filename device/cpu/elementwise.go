@@ -48,7 +48,7 @@ func (d *Device) Iota(y device.View, axis int, start, step float64) {
 	n := newNest(y, count)
 	m := &mem
 	d.reserve(block * 8)
-	p := n.phase(func(worker int, at *[maxOperands]int, c int) {
+	p := n.phase(d, func(worker int, at *[maxOperands]int, c int) {
 		buf := scratchOf[float64](d, worker, block)
 		for lo := 0; lo < c; lo += block {
 			w := min(block, c-lo)

@@ -62,7 +62,7 @@ func (d *Device) Gather(y, x, idx device.View) {
 	size := max(1, to.Len())
 	group := max(1, partSize/size)
 	d.reserve(block * 8)
-	one := n.whole(func(worker int, at *[maxOperands]int, base [2]int, count int) {
+	one := n.whole(d, func(worker int, at *[maxOperands]int, base [2]int, count int) {
 		buf := scratchOf[float64](d, worker, block)
 		a, b, sa, sb := base[0]+at[0], base[1]+at[1], n.inner(0), n.inner(1)
 		if same(&mem[0], &mem[1], a, b, sa, sb, count) {
@@ -120,14 +120,16 @@ func copyStrided[T any](y, x []T, a, b, sa, sb, count int) {
 }
 
 // whole is all of a small nest on one worker, its views beginning at base.
-func (n nest) whole(f func(worker int, at *[maxOperands]int, base [2]int, count int)) func(worker int, base [2]int) {
+func (n nest) whole(d *Device, f func(worker int, at *[maxOperands]int, base [2]int, count int)) func(worker int, base [2]int) {
 	inner, rows := n.dim[n.rank-1], 1
 	for _, d := range n.dim[:n.rank-1] {
 		rows *= d
 	}
+	cursors := make([]cursor, len(d.perWorker))
 	return func(worker int, base [2]int) {
+		at := &cursors[worker].at
 		for row := range rows {
-			at := n.off
+			*at = n.off
 			rest := row
 			for a := n.rank - 2; a >= 0; a-- {
 				q := rest % n.dim[a]
@@ -136,7 +138,7 @@ func (n nest) whole(f func(worker int, at *[maxOperands]int, base [2]int, count 
 					at[i] += q * n.str[i][a]
 				}
 			}
-			f(worker, &at, base, inner)
+			f(worker, at, base, inner)
 		}
 	}
 }

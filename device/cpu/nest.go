@@ -79,9 +79,16 @@ func abs(x int) int {
 	return x
 }
 
+// cursor is where a stretch begins in each view. Each worker has its own, on its own cache line, made beforehand: one on
+// the stack would go to the heap, since it is handed to a function that is not known.
+type cursor struct {
+	at [maxOperands]int
+	_  [line - maxOperands*8%line]byte
+}
+
 // phase cuts the nest in parts and calls f for each stretch of the innermost axis: at where the stretch begins in each
 // view, and of how many elements.
-func (n nest) phase(f func(worker int, at *[maxOperands]int, count int)) phase {
+func (n nest) phase(d *Device, f func(worker int, at *[maxOperands]int, count int)) phase {
 	inner, rows := n.dim[n.rank-1], 1
 	for _, d := range n.dim[:n.rank-1] {
 		rows *= d
@@ -92,11 +99,13 @@ func (n nest) phase(f func(worker int, at *[maxOperands]int, count int)) phase {
 	width := min(inner, partSize)
 	cols, group := (inner+width-1)/width, max(1, partSize/inner)
 	groups := (rows + group - 1) / group
+	cursors := make([]cursor, len(d.perWorker))
 	return phase{n: cols * groups, run: func(part, worker int) {
 		lo, hi, c := part/cols*group, min(rows, (part/cols+1)*group), part%cols*width
 		count := min(width, inner-c)
 		var index [device.MaxRank]int
-		at := n.off
+		at := &cursors[worker].at
+		*at = n.off
 		rest := lo
 		for a := n.rank - 2; a >= 0; a-- {
 			index[a] = rest % n.dim[a]
@@ -109,7 +118,7 @@ func (n nest) phase(f func(worker int, at *[maxOperands]int, count int)) phase {
 			at[i] += c * n.str[i][n.rank-1]
 		}
 		for row := lo; ; {
-			f(worker, &at, count)
+			f(worker, at, count)
 			if row++; row == hi {
 				return
 			}
@@ -307,7 +316,7 @@ func eachBlock[C number](d *Device, views []device.View, mem [maxOperands]typed,
 	d.reserve(maxOperands * block * sizeOf[C]())
 	n := newNest(views...)
 	m := &mem // one copy for the closure's life
-	return n.phase(func(worker int, at *[maxOperands]int, count int) {
+	return n.phase(d, func(worker int, at *[maxOperands]int, count int) {
 		buf := scratchOf[C](d, worker, maxOperands*block)
 		for lo := 0; lo < count; lo += block {
 			w := min(block, count-lo)
