@@ -6,6 +6,7 @@ import (
 	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/internal/config"
 	"github.com/acumen-ml/acumen/trainer"
+	"github.com/acumen-ml/acumen/trainer/augment"
 	"github.com/acumen-ml/acumen/trainer/optim"
 	"github.com/acumen-ml/acumen/trainer/schedule"
 )
@@ -34,9 +35,7 @@ func options(c *config.Config) (trainer.Options, error) {
 		o.ResidentBytes = -1 // 0 is the trainer's default
 	}
 	a := c.Data.Augment
-	o.Augment.Flip = a.Flip
-	o.Augment.Crop.Pad, o.Augment.Crop.Reflect = a.Pad, a.Reflect
-	o.Augment.Cutout.Size = a.Cutout
+	o.Augment = augment.Spec{Flip: a.Flip, Pad: a.Pad, Reflect: a.Reflect, Cutout: a.Cutout}
 	for _, g := range t.Groups {
 		o.Groups = append(o.Groups, optim.Group{Pattern: g.Pattern, LRScale: value(g.LRScale), WeightDecay: g.WeightDecay, Freeze: g.Freeze})
 	}

@@ -78,7 +78,7 @@ func (a *app) train(ctx context.Context, f trainFlags, arg string, sets []config
 	if folder != nil {
 		if res, err := folder.Result(); err != nil {
 			return err
-		} else if res != nil {
+		} else if res != nil && !longer(cfg, res) {
 			return a.finished(res, folder)
 		}
 	}
@@ -158,6 +158,11 @@ func sameRun(cfg *config.Config, folder *report.Folder) error {
 	return nil
 }
 
+// longer reports whether a run that trainer.max_steps ended is to go on.
+func longer(cfg *config.Config, res *trainer.Result) bool {
+	return res.Stopped == "max steps" && (cfg.Trainer.MaxSteps == 0 || cfg.Trainer.MaxSteps > res.Steps)
+}
+
 // newFolder makes the folder of a new run.
 func newFolder(f trainFlags, cfg *config.Config) (folder *report.Folder, err error) {
 	if f.run != "" {
@@ -210,10 +215,12 @@ func (a *app) fit(ctx context.Context, j *job, folder *report.Folder, resume boo
 	if err != nil {
 		return err
 	}
-	if res.Profile != nil {
-		if err := a.profile(res); err != nil {
+	if o.ProfileSteps > 0 && res.Profile != nil {
+		fmt.Fprintf(a.out, "%d steps, run call by call:\n", o.ProfileSteps)
+		if err := res.Profile.Table(a.out); err != nil {
 			return err
 		}
+		fmt.Fprintln(a.out)
 	}
 	if err := folder.WriteResult(res); err != nil {
 		return err

@@ -140,8 +140,12 @@ func (f *Folder) AddEnvironment(e Environment) error {
 	return f.writeJSON(EnvironmentFile, append(all, e))
 }
 
-// WriteResult stores the result of a finished run.
-func (f *Folder) WriteResult(r *trainer.Result) error { return f.writeJSON(ResultFile, r) }
+// WriteResult stores the result of a finished run, without its profile.
+func (f *Folder) WriteResult(r *trainer.Result) error {
+	kept := *r
+	kept.Profile = nil
+	return f.writeJSON(ResultFile, kept)
+}
 
 // Result is the result of the run, nil if it is not finished.
 func (f *Folder) Result() (*trainer.Result, error) {
