@@ -102,7 +102,7 @@ func TestNewRefuses(t *testing.T) {
 // Every model runs forward and backward, gives its handles back, and moves each parameter that is not frozen.
 func TestZooRuns(t *testing.T) {
 	for _, c := range zoo {
-		if testing.Short() && c.multiplyAdds > 5e7 {
+		if testing.Short() && c.multiplyAdds > 1e7 {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
