@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -149,6 +150,7 @@ func (m mistake) make(t *testing.T) outcome {
 		o.errors = o.errors[i:] // after lines of progress
 	}
 	o.errors = strings.ReplaceAll(strings.ReplaceAll(o.errors, dir+"/", ""), dir, "DIR")
+	o.errors = regexp.MustCompile(`tmp-[0-9]+`).ReplaceAllString(o.errors, "tmp-1") // of the process
 	return o
 }
 

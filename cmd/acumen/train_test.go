@@ -194,23 +194,6 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-func TestASecondSignalEndsAtOnce(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("there are no such signals")
-	}
-	dir := workplace(t)
-	// Validation on many pictures after each epoch: the step under way takes its time.
-	p, wait := started(t, dir, "epoch 1/30000", "train", "small.yaml", "--set", "trainer.epochs=30000")
-	require.NoError(t, p.Signal(syscall.SIGSTOP))
-	require.NoError(t, p.Signal(syscall.SIGTERM))
-	require.NoError(t, p.Signal(syscall.SIGINT))
-	require.NoError(t, p.Signal(syscall.SIGCONT))
-	began := time.Now()
-	status := wait().status
-	assert.Contains(t, []int{130, 143}, status)
-	assert.Less(t, time.Since(began), 5*time.Second)
-}
-
 func TestSmoke(t *testing.T) {
 	dir := workplace(t)
 	out := succeed(t, dir, "train", "small.yaml", "--smoke", "--progress", "none")

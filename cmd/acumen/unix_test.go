@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -75,4 +77,18 @@ func init() {
 	if dir := os.Getenv(smallDisk); dir != "" && !mountSmall(dir) {
 		os.Exit(cannotMount)
 	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	dir := workplace(t)
+	p, wait := started(t, dir, "epoch 1/30000", "train", "small.yaml", "--set", "trainer.epochs=30000")
+	// While it is stopped both signals arrive, so that no step ends between them.
+	require.NoError(t, p.Signal(syscall.SIGSTOP))
+	require.NoError(t, p.Signal(syscall.SIGTERM))
+	require.NoError(t, p.Signal(syscall.SIGINT))
+	require.NoError(t, p.Signal(syscall.SIGCONT))
+	began := time.Now()
+	status := wait().status
+	assert.Contains(t, []int{130, 143}, status)
+	assert.Less(t, time.Since(began), 5*time.Second)
 }
