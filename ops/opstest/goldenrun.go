@@ -52,8 +52,11 @@ func RunGolden(dev device.Device, typ device.DType, c *GoldenCase) (bad []Mismat
 			}
 		}
 	}()
-	op, ok := goldenOps[c.Op]
-	if !ok {
+	op := goldenOps[c.Op]
+	if op == nil {
+		op = rowOp(c.Op)
+	}
+	if op == nil {
 		throw("op %q is not known", c.Op)
 	}
 	phantom := device.Phantom()
