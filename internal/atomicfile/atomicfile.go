@@ -23,6 +23,7 @@ type FS interface {
 	ReadFile(name string) ([]byte, error)
 	// ReadDir is the names in a directory.
 	ReadDir(dir string) ([]string, error)
+	// MkdirAll makes a directory and those above it, and makes them last.
 	MkdirAll(dir string) error
 }
 
@@ -36,9 +37,9 @@ type File interface {
 // OS is the file system of the machine.
 type OS struct{}
 
-// Create makes a fresh file that its owner may write and all may read.
+// Create makes a fresh file with the permissions that the process's mask leaves.
 func (OS) Create(name string) (File, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
 // Rename is os.Rename.
@@ -50,8 +51,26 @@ func (OS) Remove(name string) error { return os.Remove(name) }
 // ReadFile is os.ReadFile.
 func (OS) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
 
-// MkdirAll makes a directory and those above it.
-func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
+// MkdirAll makes a directory and those above it, and syncs the directories in which it made one; that in which dir
+// stands also if it made none, since whoever made dir may not have.
+func (o OS) MkdirAll(dir string) error {
+	above := []string{filepath.Dir(filepath.Clean(dir))}
+	for d := above[0]; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		above = append(above, filepath.Dir(d))
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for _, d := range above {
+		if err := o.SyncDir(d); err != nil && !errors.Is(err, fs.ErrPermission) { // one may use a folder without reading what it is in
+			return err
+		}
+	}
+	return nil
+}
 
 // ReadDir is the names in dir.
 func (OS) ReadDir(dir string) ([]string, error) {
@@ -85,7 +104,7 @@ func temp(path string) string {
 }
 
 // Write makes path hold what fill writes: into a file beside it, which is synced, renamed, and its directory synced. On
-// an error path is as it was.
+// an error path is as it was; only if the very last sync fails it is new, and perhaps not for long.
 func Write(f FS, path string, fill func(io.Writer) error) (err error) {
 	name := temp(path)
 	if err := f.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {

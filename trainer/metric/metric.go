@@ -71,7 +71,9 @@ func (a *Accumulator) Add(t *ops.Tape, logits, labels, loss device.View) {
 	ar.Put(answer)
 	ar.Put(ones)
 
-	// The rank of the right class: how many outputs are larger, or as large and of a class before it.
+	// The rank of the right class is the number of classes less those that come after it: whose output is smaller, or
+	// as large and the class not before it. So counted, a NaN is the largest output, as ArgMax has it, and its own
+	// class's NaN is no hit.
 	class, mine := ar.Get(device.I32, k), ar.Get(logits.Type, n, 1)
 	hot, zero := ar.Get(device.I32, n, k), ar.Get(logits.Type)
 	own := ar.Get(logits.Type, n, k)
@@ -82,20 +84,21 @@ func (a *Accumulator) Add(t *ops.Tape, logits, labels, loss device.View) {
 	d.Reduce(device.Sum, mine, own)
 	ar.Put(own)
 	ar.Put(zero)
-	before, ahead := ar.Get(device.I32, n, k), ar.Get(device.I32, n, k)
-	d.Binary(device.Eq, ahead, logits, mine)
-	d.Binary(device.Lt, before, class, labels.Reshape(n, 1))
-	d.Binary(device.Mul, ahead, ahead, before)
-	d.Binary(device.Lt, before, mine, logits)
-	d.Binary(device.Add, ahead, ahead, before)
-	rank, in5 := ar.Get(device.I32, n, 1), ar.Get(device.I32, n, 1)
-	five, hits := ar.Get(device.I32), ar.Get(device.I32, 1, 1)
-	d.Reduce(device.Sum, rank, ahead)
-	d.Fill(five, 5)
-	d.Binary(device.Lt, in5, rank, five)
+	after, tie := ar.Get(device.I32, n, k), ar.Get(device.I32, n, k)
+	d.Binary(device.Lt, after, logits, mine)
+	d.Binary(device.Eq, tie, logits, mine)
+	d.Binary(device.Add, after, after, tie)
+	d.Binary(device.Lt, hot, class, labels.Reshape(n, 1))
+	d.Binary(device.Mul, tie, tie, hot)
+	d.Binary(device.Sub, after, after, tie)
+	behind, in5 := ar.Get(device.I32, n, 1), ar.Get(device.I32, n, 1)
+	bound, hits := ar.Get(device.I32), ar.Get(device.I32, 1, 1)
+	d.Reduce(device.Sum, behind, after)
+	d.Fill(bound, float64(max(k-5, 0))) // rank < 5 is classes - rank > classes - 5
+	d.Binary(device.Lt, in5, bound, behind)
 	d.Reduce(device.Sum, hits, in5)
 	d.Binary(device.Add, a.top5, a.top5, hits.Reshape())
-	for _, v := range []device.View{class, mine, hot, before, ahead, rank, in5, five, hits} {
+	for _, v := range []device.View{class, mine, hot, after, tie, behind, in5, bound, hits} {
 		ar.Put(v)
 	}
 }

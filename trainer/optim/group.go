@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"math"
 	"path"
 	"strings"
 
@@ -16,9 +17,17 @@ type Group struct {
 }
 
 // Assign gives for each path its group: 0 the default, i+1 the first of groups whose pattern it matches. A pattern that
-// matches no path is an error.
+// matches no path, and a factor or decay that is negative or not finite, are errors.
 func Assign(paths []string, groups []Group) ([]int, error) {
 	of, hits := make([]int, len(paths)), make([]int, len(groups))
+	for i, g := range groups {
+		if math.IsNaN(g.LRScale) || math.IsInf(g.LRScale, 0) || g.LRScale < 0 {
+			return nil, fault.Usagef("a finite number above 0; freeze: true trains nothing", "trainer.groups[%d].lr_scale: %v", i, g.LRScale)
+		}
+		if d := g.WeightDecay; d != nil && (math.IsNaN(*d) || math.IsInf(*d, 0) || *d < 0) {
+			return nil, fault.Usagef("a finite number from 0 on", "trainer.groups[%d].weight_decay: %v", i, *d)
+		}
+	}
 	for i, p := range paths {
 		for g := range groups {
 			ok, err := path.Match(groups[g].Pattern, p)

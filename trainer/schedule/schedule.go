@@ -103,12 +103,13 @@ func (c Config) Table(total int) ([]float64, error) {
 		}
 		return t, nil
 	}
-	warm := int(math.Round(length(c.Warmup, total)))
+	warm := int(math.Round(math.Min(length(c.Warmup, total), math.MaxInt32)))
+	rest := max(total-warm, 1) // a warm-up may be longer than a short run
 	for i := range t {
 		if i < warm {
-			t[i] = float64(i+1) / float64(warm) * c.at(0, total-warm)
+			t[i] = float64(i+1) / float64(warm) * c.at(0, rest)
 		} else {
-			t[i] = c.at(i-warm, total-warm)
+			t[i] = c.at(i-warm, rest)
 		}
 	}
 	return t, nil

@@ -1,5 +1,5 @@
-// Package faultfs is a file system in memory for tests: it can fail or lose power after any operation, and then has
-// only what was synced.
+// Package faultfs is a file system in memory for tests: it can be full, or crash before any operation, and then has only
+// what was synced.
 package faultfs
 
 import (
@@ -46,13 +46,32 @@ func (d *Disk) Space(n int) { d.space = n }
 // Ops is the number of operations since CutAt or New.
 func (d *Disk) Ops() int { return d.ops }
 
-// Restart is the disk after power is back: what was synced.
-func (d *Disk) Restart() *Disk {
+// Loss is what a crash takes with it.
+type Loss int
+
+// A crash of the process loses nothing that it did; one of the machine loses what was not synced, in files only, which
+// a file system may do that writes names before contents, or in files and directories.
+const (
+	LoseNothing Loss = iota
+	LoseData
+	LoseDataAndNames
+)
+
+// Restart is the disk after a crash.
+func (d *Disk) Restart(l Loss) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	names := d.now
+	if l == LoseDataAndNames {
+		names = d.durable
+	}
 	e := New()
-	for path, i := range d.durable {
-		c := &inode{slices.Clone(i.durable), slices.Clone(i.durable)}
+	for path, i := range names {
+		left := i.durable
+		if l == LoseNothing {
+			left = i.now
+		}
+		c := &inode{slices.Clone(left), slices.Clone(left)}
 		e.now[path], e.durable[path] = c, c
 	}
 	return e
