@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/devicetest"
 	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/trainer"
 	"github.com/acumen-ml/acumen/trainer/data"
@@ -25,7 +26,8 @@ func TestInferenceAgreesWithTraining(t *testing.T) {
 		res, err := trainer.Fit(context.Background(), dev, net, train, test, o)
 		require.NoError(t, err)
 		mean, std := data.Normalisation(train)
-		for _, batch := range []int{1, 16, 64} {
+		other := devicetest.NewDeferred()
+		for batch, dev := range map[int]device.Device{1: dev, 16: dev, 64: dev, 20: other} {
 			in, err := trainer.NewInference(dev, net, trainer.InferenceOptions{Batch: batch, Mean: mean, Std: std, Precision: precision})
 			require.NoError(t, err)
 			for range 2 {
@@ -61,6 +63,7 @@ func TestInferenceAgreesWithTraining(t *testing.T) {
 			require.NoError(t, in.Close())
 		}
 		require.NoError(t, dev.Close(), "nothing is left on the device")
+		require.NoError(t, other.Close())
 	}
 }
 
