@@ -124,10 +124,10 @@ type Result struct {
 	Epochs, Steps int
 	TrainLoss     float64 // of the last epoch
 	TrainAccuracy float64
-	Validation    *metric.Result // of the chosen epoch; nil without validation
-	BestEpoch     int            // the chosen epoch, counted from 1: the best on validation, without it the last
-	Test          *metric.Result // evaluated once, with the chosen weights; nil without a test set
-	Stopped       string         // "", or why training ended before Epochs: "early stop", "max steps"
+	Validation    *metric.Result   // of the chosen epoch; nil without validation
+	BestEpoch     int              // the chosen epoch, counted from 1: the best on validation, without it the last
+	Test          *metric.Result   // evaluated once, with the chosen weights; nil without a test set
+	Stopped       string           // "", or why training ended before Epochs: "early stop", "max steps"
 	Profile       *device.Profiler `json:"-"`
-	Seconds       float64 // spent training in this run of the program
+	Seconds       float64          // spent training in this run of the program
 }

@@ -128,3 +128,19 @@ func distance(a, b []float64) float64 {
 	}
 	return d / m
 }
+
+func float64Bytes(x []float64) []byte {
+	var b []byte
+	for _, v := range x {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+func float64s(b []byte) []float64 {
+	var x []float64
+	for ; len(b) > 0; b = b[8:] {
+		x = append(x, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+	}
+	return x
+}
