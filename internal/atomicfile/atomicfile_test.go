@@ -1,0 +1,128 @@
+package atomicfile_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/internal/atomicfile"
+	"github.com/acumen-ml/acumen/internal/atomicfile/faultfs"
+)
+
+func text(parts ...string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for _, p := range parts {
+			if _, err := io.WriteString(w, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	var f atomicfile.OS
+	require.NoError(t, f.MkdirAll(dir))
+	require.NoError(t, f.MkdirAll(dir))
+	path := filepath.Join(dir, "x.bin")
+	for _, s := range []string{"one", "", "three"} {
+		require.NoError(t, atomicfile.Write(f, path, text(s)))
+		b, err := f.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, s, string(b))
+	}
+	broken := errors.New("broken")
+	assert.ErrorIs(t, atomicfile.Write(f, path, func(w io.Writer) error {
+		names, err := f.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, names, 2)
+		assert.True(t, atomicfile.IsTemp(names[0]) != atomicfile.IsTemp(names[1]), "one of %v is being written", names)
+		return errors.Join(text("half")(w), broken)
+	}), broken)
+	names, err := f.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"x.bin"}, names, "what failed leaves nothing")
+	assert.ErrorIs(t, atomicfile.Write(f, filepath.Join(dir, "no", "y"), text("y")), os.ErrNotExist)
+}
+
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	for _, n := range []string{".x.bin.tmp-123", "x.bin", "x.tmp-1", ".profile"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, n), []byte("old"), 0o600))
+	}
+	require.NoError(t, atomicfile.Sweep(atomicfile.OS{}, dir))
+	names, err := atomicfile.OS{}.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Equal(t, []string{".profile", "x.bin", "x.tmp-1"}, names)
+	assert.ErrorIs(t, atomicfile.Sweep(atomicfile.OS{}, filepath.Join(dir, "none")), os.ErrNotExist)
+}
+
+// Whenever the machine or the process stops, the old file or the new one is there, whole; once Write has returned, the
+// new one.
+func TestCrashAtEveryOperation(t *testing.T) {
+	for _, loss := range []faultfs.Loss{faultfs.LoseNothing, faultfs.LoseData, faultfs.LoseDataAndNames} {
+		seen := map[string]int{}
+		for n := 1; ; n++ {
+			d := faultfs.New()
+			require.NoError(t, atomicfile.Write(d, "/d/x", text("old")))
+			d.CutAt(n)
+			err := atomicfile.Write(d, "/d/x", text("new", " and longer"))
+			after := d.Restart(loss)
+			b, rerr := after.ReadFile("/d/x")
+			require.NoError(t, rerr, "cut at %d", n)
+			seen[string(b)]++
+			if err == nil {
+				assert.Equal(t, "new and longer", string(b))
+				assert.Greater(t, n, 6, "remove, create, two writes, sync, close, rename, directory")
+				break
+			}
+			assert.ErrorIs(t, err, faultfs.ErrCut)
+			assert.Contains(t, []string{"old", "new and longer"}, string(b), "cut at %d", n)
+			require.NoError(t, atomicfile.Sweep(after, "/d"))
+			assert.Equal(t, []string{"/d/x"}, after.Names())
+		}
+		assert.Greater(t, seen["old"], 5)
+	}
+}
+
+// The disk itself notices if a sync is left out: what looks written is gone.
+func TestDiskForgetsWhatWasNotSynced(t *testing.T) {
+	d := faultfs.New()
+	f, err := d.Create("/d/x")
+	require.NoError(t, err)
+	require.NoError(t, text("words")(f))
+	require.NoError(t, d.SyncDir("/d"))
+	b, err := d.Restart(faultfs.LoseNothing).ReadFile("/d/x")
+	require.NoError(t, err)
+	assert.Equal(t, "words", string(b))
+	b, err = d.Restart(faultfs.LoseDataAndNames).ReadFile("/d/x")
+	require.NoError(t, err)
+	assert.Empty(t, b, "the name was synced, the words were not")
+	require.NoError(t, f.Sync())
+	require.NoError(t, d.Rename("/d/x", "/d/y"))
+	assert.Equal(t, []string{"/d/x"}, d.Restart(faultfs.LoseDataAndNames).Names(), "the new name was not synced")
+	b, err = d.Restart(faultfs.LoseData).ReadFile("/d/y")
+	require.NoError(t, err)
+	assert.Equal(t, "words", string(b))
+}
+
+func TestDiskFull(t *testing.T) {
+	d := faultfs.New()
+	require.NoError(t, atomicfile.Write(d, "/d/x", text("old")))
+	for room := range 3 {
+		d.Space(room)
+		assert.ErrorIs(t, atomicfile.Write(d, "/d/x", text("new")), faultfs.ErrFull)
+		assert.Equal(t, []string{"/d/x"}, d.Names())
+		b, err := d.ReadFile("/d/x")
+		require.NoError(t, err)
+		assert.Equal(t, "old", string(b))
+	}
+	d.Space(3)
+	assert.NoError(t, atomicfile.Write(d, "/d/x", text("new")))
+}
