@@ -42,3 +42,23 @@ func F32ToBF16(f float32) uint16 {
 	}
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
+
+// F64ToF16 rounds once to the nearest IEEE 754 binary16, ties to even; by way of f32 some numbers would be rounded twice.
+func F64ToF16(f float64) uint16 { return F32ToF16(toOdd(f)) }
+
+// F64ToBF16 rounds once to the nearest bfloat16, ties to even.
+func F64ToBF16(f float64) uint16 { return F32ToBF16(toOdd(f)) }
+
+// toOdd rounds to f32 toward zero and sets the last bit if that lost anything: rounding the result to a shorter type is
+// then rounding f once (Boldo and Melquiond, "When double rounding is odd", 2005).
+func toOdd(f float64) float32 {
+	g := float32(f)
+	if float64(g) == f || f != f || math.IsInf(float64(g), 0) {
+		return g
+	}
+	u := math.Float32bits(g)
+	if math.Abs(float64(g)) > math.Abs(f) {
+		u--
+	}
+	return math.Float32frombits(u | 1)
+}

@@ -58,6 +58,9 @@ func (g *graph) Launch() {
 		return
 	}
 	for i := range g.phases {
+		if d.failed() != nil { // a call of this launch: those after it do nothing
+			break
+		}
 		d.pool.run(&g.phases[i])
 	}
 	if hooked {

@@ -248,11 +248,11 @@ func store[C number](t *typed, at, str int, x []C) {
 		storeAs(t.f64, at, str, x)
 	case device.F16:
 		for i, v := range x {
-			t.u16[at+i*str] = device.F32ToF16(float32(v))
+			t.u16[at+i*str] = device.F64ToF16(float64(v))
 		}
 	case device.BF16:
 		for i, v := range x {
-			t.u16[at+i*str] = device.F32ToBF16(float32(v))
+			t.u16[at+i*str] = device.F64ToBF16(float64(v))
 		}
 	case device.U8:
 		for i, v := range x {

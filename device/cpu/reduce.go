@@ -23,6 +23,9 @@ func (d *Device) Reduce(op device.RedOp, y, x device.View) {
 	if y.Rank != x.Rank {
 		panic(fmt.Sprintf("cpu.%s: %s to %s: not of one rank", name, x, y))
 	}
+	if op == device.ArgMax && y.Type != device.I32 {
+		panic(fmt.Sprintf("cpu.%s: %s to %s: an index is i32", name, x, y))
+	}
 	r := reduction{op: op, xs: typedOf(x), ys: typedOf(y), x0: x.Off, y0: y.Off, outs: 1, n: 1}
 	for a := range int(x.Rank) {
 		switch {

@@ -26,10 +26,10 @@ func accessors[T float](v device.View) (at func(i int) T, to func(i int, x T)) {
 		return func(i int) T { return T(s[i]) }, func(i int, x T) { s[i] = float64(x) }
 	case device.F16:
 		s := slice[uint16](v)
-		return func(i int) T { return T(device.F16ToF32(s[i])) }, func(i int, x T) { s[i] = device.F32ToF16(float32(x)) }
+		return func(i int) T { return T(device.F16ToF32(s[i])) }, func(i int, x T) { s[i] = device.F64ToF16(float64(x)) }
 	case device.BF16:
 		s := slice[uint16](v)
-		return func(i int) T { return T(device.BF16ToF32(s[i])) }, func(i int, x T) { s[i] = device.F32ToBF16(float32(x)) }
+		return func(i int) T { return T(device.BF16ToF32(s[i])) }, func(i int, x T) { s[i] = device.F64ToBF16(float64(x)) }
 	case device.U8:
 		s := slice[uint8](v)
 		return func(i int) T { return T(s[i]) }, func(i int, x T) { s[i] = uint8(saturate(float64(x), 0, 255)) }

@@ -125,13 +125,13 @@ func store(v device.View, ct device.DType, x []float64) {
 	case device.F16:
 		rows(v, func(at, n, step int) {
 			for ; n > 0; n, at, i = n-1, at+step, i+1 {
-				le.PutUint16(b[2*at:], device.F32ToF16(toOdd(x[i])))
+				le.PutUint16(b[2*at:], device.F64ToF16(x[i]))
 			}
 		})
 	case device.BF16:
 		rows(v, func(at, n, step int) {
 			for ; n > 0; n, at, i = n-1, at+step, i+1 {
-				le.PutUint16(b[2*at:], device.F32ToBF16(toOdd(x[i])))
+				le.PutUint16(b[2*at:], device.F64ToBF16(x[i]))
 			}
 		})
 	case device.U8:
@@ -147,20 +147,6 @@ func store(v device.View, ct device.DType, x []float64) {
 			}
 		})
 	}
-}
-
-// toOdd rounds x to f32 toward zero and sets the last bit if that lost anything: rounding the result to a shorter type
-// is then rounding x once (Boldo and Melquiond, "When double rounding is odd", 2005).
-func toOdd(x float64) float32 {
-	f := float32(x)
-	if float64(f) == x || x != x || math.IsInf(float64(f), 0) {
-		return f
-	}
-	u := math.Float32bits(f)
-	if math.Abs(float64(f)) > math.Abs(x) {
-		u--
-	}
-	return math.Float32frombits(u | 1)
 }
 
 // toInt rounds x toward zero and saturates; NaN gives 0.

@@ -73,11 +73,7 @@ func (d *Deferred) ScatterAdd(y, x, idx device.View) {
 		return eachRow("ScatterAdd", x, y, idx, func(x, y device.View) {
 			s, t := load(y, ct), load(x, ct)
 			for i := range s {
-				if ct == device.I32 {
-					s[i] = float64(int32(s[i]) + int32(t[i]))
-				} else {
-					s[i] += t[i]
-				}
+				s[i] += t[i]
 			}
 			store(y, ct, s)
 		})

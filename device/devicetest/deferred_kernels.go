@@ -121,7 +121,7 @@ func (d *Deferred) Binary(op device.BinOp, y, a, b device.View) {
 		s, t := load(wa, ct), load(wb, ct)
 		for i := range s {
 			if ct == device.I32 {
-				s[i] = float64(binaryInt(op, int32(s[i]), int32(t[i])))
+				s[i] = float64(binaryInt(op, int64(s[i]), int64(t[i])))
 			} else {
 				s[i] = binary64(op, s[i], t[i])
 			}
@@ -204,11 +204,6 @@ func (d *Deferred) Reduce(op device.RedOp, y, x device.View) {
 		if op == device.ArgMax {
 			store(y, device.I32, at)
 			return nil
-		}
-		if ct == device.I32 && (op == device.Sum || op == device.SumSq) {
-			for i, v := range acc { // sums of integers wrap around; they are exact in float64 up to 2^53
-				acc[i] = float64(int32(int64(v)))
-			}
 		}
 		store(y, ct, acc)
 		return nil

@@ -58,11 +58,6 @@ func (d *Deferred) MatMul(y, a, b device.View, alpha, beta float64) {
 			}
 			out := matrix(y, ay[i])
 			s := product(left, right, m, k, n)
-			if ct == device.I32 {
-				for j, v := range s { // integers wrap around
-					s[j] = float64(int32(int64(v)))
-				}
-			}
 			var old []float64
 			if beta != 0 {
 				old = load(out, ct)

@@ -307,9 +307,9 @@ func testBinaryInt(r *rig) {
 		op         device.BinOp
 		a, b, want float64
 	}{
-		{device.Add, most, 1, least}, {device.Sub, least, 1, most}, {device.Mul, 65536, 65536, 0}, {device.Mul, most, most, 1}, {device.Div, 7, 2, 3},
-		{device.Div, -7, 2, -3}, {device.Div, 7, 0, 0}, {device.Div, least, -1, least}, {device.Pow, 3, 4, 81}, {device.Pow, -3, 3, -27},
-		{device.Pow, 5, 0, 1}, {device.Pow, 5, -1, 0}, {device.Pow, 2, 31, least}, {device.Max, most, least, most}, {device.Min, most, least, least},
+		{device.Add, most, 1, most}, {device.Sub, least, 1, least}, {device.Mul, 65536, 65536, most}, {device.Mul, most, least, least}, {device.Div, 7, 2, 3},
+		{device.Div, -7, 2, -3}, {device.Div, 7, 0, 0}, {device.Div, least, -1, most}, {device.Pow, 3, 4, 81}, {device.Pow, -3, 3, -27},
+		{device.Pow, 5, 0, 1}, {device.Pow, 5, -1, 0}, {device.Pow, 2, 31, most}, {device.Pow, -2, 31, least}, {device.Pow, -1, 7, -1}, {device.Pow, -1, most - 1, 1}, {device.Max, most, least, most}, {device.Min, most, least, least},
 		{device.Eq, most, most - 1, 0}, {device.Eq, most, most, 1}, {device.Lt, most - 1, most, 1}, {device.Lt, 3, 3, 0},
 	} {
 		a, b := r.put(r.place(plain, device.I32, 1), []float64{c.a}), r.put(r.place(plain, device.I32, 1), []float64{c.b})

@@ -17,7 +17,7 @@ func testShapes(r *rig) {
 	d, y, x := r.d, f(2, 3), f(4, 3)
 	a, b := []int{2, 3}, []int{4, 3}
 	r.panics("Iota", func() { d.Iota(y, 2, 0, 1) }, a, 2)
-	r.panics("Iota", func() { d.Iota(y, -1, 0, 1) }, a, -1)
+	r.panics("Iota", func() { d.Iota(y, -3, 0, 1) }, a)
 	r.panics("Copy", func() { d.Copy(y, x) }, a, b)
 	r.panics("Copy", func() { d.Copy(f(3), y) }, []int{3}, a)
 	r.panics("Copy", func() { d.Copy(f(1, 3), y) }, []int{1, 3}, a)
