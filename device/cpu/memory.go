@@ -128,7 +128,11 @@ func whole[T any](v device.View) []T {
 	return slice[T](w)
 }
 
-// nowhere is a slice long enough for v that is never read or written: its pages are never touched.
+// nothing is what nowhere points at. It is not on the heap, so that the collector passes over pointers beyond its end.
+var nothing [line]byte
+
+// nowhere is a slice long enough for v that is never read or written: a dry run only does arithmetic with it. Memory
+// that is never touched would not do: the runtime clears what it hands out a second time.
 func nowhere[T any](v device.View) []T {
 	n := 1
 	for i := range int(v.Rank) {
@@ -136,7 +140,11 @@ func nowhere[T any](v device.View) []T {
 			n += s * int(v.Dim[i])
 		}
 	}
-	return cast[T](aligned(n * sizeOf[T]()))
+	header := struct {
+		data     unsafe.Pointer
+		len, cap int
+	}{unsafe.Pointer(&nothing), n, n}
+	return *(*[]T)(unsafe.Pointer(&header))
 }
 
 // reserve makes sure that each worker has bytes of scratch. It belongs before enqueue, so that running allocates nothing.
@@ -168,9 +176,13 @@ type ticket struct {
 	err  error
 }
 
-func (d *Device) transfer(name string, v device.View) (ok bool, err error) {
+// transfer copies between host and v, as a call that passes the gate; done is false if it did not.
+func (d *Device) transfer(name string, v device.View, host []byte) (done bool, err error) {
 	if d.rec != nil {
 		return false, d.notWhileCapturing(name)
+	}
+	if len(host) != v.Bytes() {
+		panic(fmt.Sprintf("cpu.%s: %d bytes for %s", name, len(host), v))
 	}
 	if !v.Contiguous() {
 		panic(fmt.Sprintf("cpu.%s: %s is not contiguous", name, v))
@@ -178,19 +190,24 @@ func (d *Device) transfer(name string, v device.View) (ok bool, err error) {
 	if err := d.failed(); err != nil {
 		return false, err
 	}
-	if len(d.hooks) == 0 {
-		return true, nil
+	up := name == "Upload"
+	if len(d.hooks) > 0 {
+		c := device.Call{Kernel: name}
+		if up {
+			c.Writes = []device.View{v}
+		} else {
+			c.Reads = []device.View{v}
+		}
+		if !d.before(c) {
+			return false, d.failed()
+		}
+		defer d.after(c)
 	}
-	c := device.Call{Kernel: name}
-	if name == "Upload" {
-		c.Writes = []device.View{v}
+	if up {
+		copy(span(v), host)
 	} else {
-		c.Reads = []device.View{v}
+		copy(host, span(v))
 	}
-	if !d.before(c) {
-		return false, d.failed()
-	}
-	d.after(c)
 	return true, nil
 }
 
@@ -207,23 +224,12 @@ func span(v device.View) []byte {
 
 // Upload copies src to dst.
 func (d *Device) Upload(dst device.View, src []byte) {
-	if len(src) != dst.Bytes() {
-		panic(fmt.Sprintf("cpu.Upload: %d bytes for %s", len(src), dst))
-	}
-	if ok, _ := d.transfer("Upload", dst); ok {
-		copy(span(dst), src)
-	}
+	_, _ = d.transfer("Upload", dst, src) // an error is kept for Sync
 }
 
 // Download copies src to dst.
 func (d *Device) Download(dst []byte, src device.View) error {
-	if len(dst) != src.Bytes() {
-		panic(fmt.Sprintf("cpu.Download: %d bytes from %s", len(dst), src))
-	}
-	ok, err := d.transfer("Download", src)
-	if ok {
-		copy(dst, span(src))
-	}
+	_, err := d.transfer("Download", src, dst)
 	return err
 }
 
@@ -241,10 +247,8 @@ func (d *Device) Fetch(src device.View) device.Ticket {
 		t.data = make([]byte, n)
 	}
 	t.data = t.data[:n]
-	ok, err := d.transfer("Fetch", src)
-	if t.err = err; ok {
-		copy(t.data, span(src))
-	} else {
+	done, err := d.transfer("Fetch", src, t.data)
+	if t.err = err; !done {
 		clear(t.data)
 	}
 	return t
