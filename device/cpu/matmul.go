@@ -20,7 +20,11 @@ func (d *Device) MatMul(y, a, b device.View, alpha, beta float64) {
 	wide := func(v device.View) device.View { // v with y's leading axes
 		w := dims
 		w[r-2], w[r-1] = v.D(-2), v.D(-1)
-		return v.Broadcast(w[:r]...)
+		to := device.Make(nil, v.Type, 0, w[:r]...)
+		if !broadcasts(v, to) {
+			panic(fmt.Sprintf("MatMul: %s = %s times %s: batches", y, a, b))
+		}
+		return v.BroadcastTo(to)
 	}
 	wa, wb := wide(a), wide(b)
 	if y.Len() == 0 {
