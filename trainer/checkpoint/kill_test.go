@@ -40,7 +40,7 @@ func saveForever(dir string) error {
 	} else if c != nil {
 		count = int(c.Weights["fc.weight"].Data().([]float32)[0])
 	}
-	bulk := tensor.New(tensor.WithShape(1<<18), tensor.WithBacking(make([]float32, 1<<18))) // 1 MB: most of the time is spent in writing
+	bulk := tensor.New(tensor.WithShape(1<<20), tensor.WithBacking(make([]uint8, 1<<20))) // 1 MB: much of the time is spent in writing
 	for {
 		count++
 		c := small(count)
@@ -74,7 +74,8 @@ func TestKill(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		told := bufio.NewScanner(out)
 		after := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // should it never tell anything
-		for first := true; told.Scan(); first = false {
+		var first time.Time
+		for count := 1; told.Scan(); count++ {
 			var n int
 			var better bool
 			_, err := fmt.Sscan(told.Text(), &n, &better)
@@ -83,9 +84,12 @@ func TestKill(t *testing.T) {
 			if better {
 				best = n
 			}
-			if first {
+			switch count {
+			case 1:
+				first = time.Now()
+			case 2: // the time of one checkpoint is known
 				after.Stop()
-				after = time.AfterFunc(time.Duration(rnd.Int64N(int64(12*time.Millisecond))), func() { _ = cmd.Process.Kill() })
+				after = time.AfterFunc(time.Duration(rnd.Float64()*float64(time.Since(first))), func() { _ = cmd.Process.Kill() })
 			}
 		}
 		after.Stop()
