@@ -24,6 +24,7 @@ type Interrupted struct {
 	Cause error  // context.Cause
 }
 
+// Error says what stopped the run.
 func (e *Interrupted) Error() string {
 	return fmt.Sprintf("stopped after step %d: %v", e.Step, e.Cause)
 }
@@ -36,6 +37,7 @@ func (e *Interrupted) Hint() string {
 	return "saved in " + e.Path + "; resume to go on"
 }
 
+// Unwrap is the cause, for errors.Is and errors.As.
 func (e *Interrupted) Unwrap() error { return e.Cause }
 
 // Fit trains net on the set train and evaluates it once, at the end, on test, which may be nil. The weights end up in

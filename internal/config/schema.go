@@ -136,6 +136,7 @@ func typeName(t reflect.Type) string {
 
 // duration and memory as they are written.
 
+// String is the duration as configurations write it.
 func (d Duration) String() string {
 	s := time.Duration(d).String()
 	if strings.HasSuffix(s, "m0s") {
@@ -152,6 +153,7 @@ var units = []struct {
 	size int64
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
 
+// String is the size as configurations write it.
 func (b Bytes) String() string {
 	for _, u := range units {
 		if b != 0 && int64(b)%u.size == 0 {

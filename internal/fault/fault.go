@@ -23,7 +23,10 @@ type Error struct {
 	hint string
 }
 
+// Error is the message, without the hint.
 func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause, for errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Hint is the way out, one line.

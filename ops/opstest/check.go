@@ -19,6 +19,7 @@ type Errors struct {
 // Variant is a way to run a case.
 type Variant struct{ Captured, Strided bool }
 
+// String names the variant in a test's messages.
 func (v Variant) String() string {
 	return map[bool]string{false: "plain", true: "captured"}[v.Captured] + map[bool]string{false: "", true: " strided"}[v.Strided]
 }

@@ -143,6 +143,7 @@ type Mismatch struct {
 	Reason       string // set if there is nothing to compare
 }
 
+// String is the mismatch in one line.
 func (m Mismatch) String() string {
 	if m.Reason != "" {
 		return fmt.Sprintf("%s: %s: %s", m.Case, m.Tensor, m.Reason)
