@@ -1,0 +1,122 @@
+package data
+
+import (
+	"archive/tar"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/acumen-ml/acumen/internal/fault"
+)
+
+// Bounds of what is unpacked from an archive: far above those of any data set here.
+const (
+	tarBytes   = 1 << 30
+	tarEntries = 1000
+)
+
+// extract unpacks the archive at name, which may be gzipped, into the folder dir.
+func extract(name, dir string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return notWritten(err)
+	}
+	defer f.Close()
+	u, err := unpacked(f, "cifar10", name)
+	if err != nil {
+		return err
+	}
+	return extractTar(u, name, dir, tarBytes)
+}
+
+// extractTar writes the files and folders of a tar archive into dir, most bytes in all. An archive with any other kind of
+// entry, or a name that leads out of dir, is refused; os.Root would not follow it there either. shown is its path for
+// messages.
+func extractTar(r io.Reader, shown, dir string, most int64) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return notWritten(err)
+	}
+	defer root.Close()
+	refuse := func(format string, args ...any) error {
+		return fault.Usagef("do not trust this archive; get the data from its official address", "%s: %s", shown, fmt.Sprintf(format, args...))
+	}
+	t := tar.NewReader(r)
+	for entries := 0; ; entries++ {
+		h, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return damaged("cifar10", shown, err)
+		}
+		if entries == tarEntries {
+			return refuse("more than %d entries", tarEntries)
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		name := filepath.FromSlash(path.Clean(h.Name))
+		if !filepath.IsLocal(filepath.FromSlash(h.Name)) || !filepath.IsLocal(name) {
+			return refuse("entry %q leads out of the folder", h.Name)
+		}
+		switch h.Typeflag {
+		case tar.TypeDir:
+			if err := root.MkdirAll(name, 0o755); err != nil {
+				return notWritten(err)
+			}
+		case tar.TypeReg:
+			if most -= h.Size; most < 0 {
+				return refuse("entry %q of %d bytes: too many bytes", h.Name, h.Size)
+			}
+			if err := extractFile(root, name, t, shown); err != nil {
+				return err
+			}
+		default:
+			return refuse("entry %q is neither a file nor a folder", h.Name)
+		}
+	}
+	if _, err := io.Copy(io.Discard, io.LimitReader(r, most)); err != nil { // to the end, where gzip checks its sum
+		return damaged("cifar10", shown, err)
+	}
+	return nil
+}
+
+// extractFile writes a new file; one name may stand in an archive only once.
+func extractFile(root *os.Root, name string, r io.Reader, shown string) error {
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return notWritten(err)
+	}
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fault.Usagef("do not trust this archive; get the data from its official address", "%s: %w", shown, err)
+	}
+	w := &writer{to: f}
+	_, err = io.Copy(w, r)
+	if cerr := f.Close(); err == nil && cerr != nil {
+		return notWritten(cerr)
+	}
+	switch {
+	case w.err != nil:
+		return notWritten(w.err)
+	case err != nil:
+		return damaged("cifar10", shown, err)
+	}
+	return nil
+}
+
+// writer tells a failure to write from one to read.
+type writer struct {
+	to  io.Writer
+	err error
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	n, err := w.to.Write(b)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
