@@ -27,13 +27,13 @@ var digits = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 
 // mnistFiles are the files of MNIST with the SHA-256 of their unpacked content.
 var mnistFiles = []struct {
-	name, sum string
-	rank      int
+	name, sum     string
+	rank, records int
 }{
-	{"train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 3},
-	{"train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 1},
-	{"t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 3},
-	{"t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 1},
+	{"train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 3, 60000},
+	{"train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 1, 60000},
+	{"t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 3, 10000},
+	{"t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 1, 10000},
 }
 
 // EmbeddedMNIST is the MNIST database of handwritten digits (LeCun, Cortes, Burges) that travels in the program: 60,000
@@ -177,11 +177,7 @@ func verifyMNIST(dir string, _ Options) ([]Part, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := 10000
-		if f.name[0] == 't' && f.name[1] == 'r' {
-			n = 60000
-		}
-		parts = append(parts, Part{Name: f.name, Path: shown, Records: n, Digest: f.sum})
+		parts = append(parts, Part{Name: f.name, Path: shown, Records: f.records, Digest: f.sum})
 	}
 	return parts, nil
 }
