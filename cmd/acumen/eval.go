@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/trainer/metric"
 )
 
@@ -48,6 +49,9 @@ func (a *app) evalCommand() *cobra.Command {
 			_, test, err := loadData(t.cfg)
 			if err != nil {
 				return err
+			}
+			if test == nil {
+				return fault.Usagef("put pictures into test/CLASS beside train", "data set %s: %s has no test pictures", t.cfg.Data.Name, t.cfg.Data.Dir)
 			}
 			r, err := t.inference.Evaluate(c.Context(), test)
 			if err != nil {

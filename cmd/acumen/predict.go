@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/acumen-ml/acumen/internal/fault"
+	"github.com/acumen-ml/acumen/trainer/data"
 )
 
 // guess is one class and how likely it is.
@@ -78,9 +79,9 @@ func (t *trained) predict(files []string, resize bool, top int) ([]prediction, e
 	for part := range slices.Chunk(files, batch) {
 		var images []byte
 		for _, f := range part {
-			px, err := readPicture(f, t.net.Input, resize)
+			px, err := data.Picture(f, t.net.Input, resize)
 			if err != nil {
-				return nil, err
+				return nil, fault.Usagef("give PNG or JPEG pictures of the size that the network was trained on, or use --resize", "%w", err)
 			}
 			images = append(images, px...)
 		}

@@ -29,8 +29,11 @@ func (a *app) smoke(ctx context.Context, j *job) (err error) {
 	defer os.RemoveAll(dir)
 	o := j.options
 	o.Epochs, o.MaxSteps, o.EarlyStop, o.Dir = 1, 2, 0, dir
-	test, err := first(j.test, smokeExamples)
-	if err != nil {
+	test := j.test
+	if test == nil {
+		test = j.train
+	}
+	if test, err = data.Limit(test, min(test.Len(), smokeExamples)); err != nil {
 		return err
 	}
 	res, err := trainer.Fit(ctx, j.dev, j.net, j.train, test, o)
@@ -55,16 +58,4 @@ func (a *app) smoke(ctx context.Context, j *job) (err error) {
 	_, err = fmt.Fprintf(a.out, "smoke test passed: %s on %s, %d steps, loss %.4f, evaluated on %d pictures, checkpoint written and read back\n",
 		j.net.Name, j.dev.Name(), res.Steps, res.TrainLoss, test.Len())
 	return err
-}
-
-// first is the first n pictures of a set.
-func first(s data.Set, n int) (data.Set, error) {
-	if s.Len() <= n {
-		return s, nil
-	}
-	indices := make([]int32, n)
-	for i := range indices {
-		indices[i] = int32(i)
-	}
-	return data.Subset(s, indices)
 }

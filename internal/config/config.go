@@ -28,7 +28,7 @@ type Data struct {
 	Augment    Augment   `yaml:"augment" doc:"Random changes of training pictures, a list of: flip, {crop: {pad: 4, reflect: false}}, {cutout: {size: 8}}. They happen in the order crop, flip, cutout."`
 	Mirrors    []string  `yaml:"mirrors" doc:"Addresses of folders to download from, tried before the official ones."`
 	Size       []int     `yaml:"size" min:"1" doc:"Height and width to which pictures of a folder are brought; empty: all must have one size already."`
-	Channels   int       `yaml:"channels" min:"0" max:"4" doc:"Colours of the pictures of a folder: 1 (grey) or 3 (RGB); 0: 3."`
+	Channels   int       `yaml:"channels" min:"0" max:"4" doc:"How many colours pictures of a folder get: 1 (grey), 3 (RGB) or 4 (RGB and alpha); 0: 3."`
 	Mean       []float64 `yaml:"mean" doc:"Mean of pixel/255, one number per channel; empty: the data set's own."`
 	Std        []float64 `yaml:"std" above:"0" doc:"Deviation of pixel/255, one number per channel; empty: the data set's own."`
 	Resident   Bytes     `yaml:"resident" doc:"The most memory that a data set may take on the device; a larger one is read ahead batch by batch, with the same results. 0: always read ahead."`

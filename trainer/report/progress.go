@@ -26,12 +26,7 @@ var Modes = []string{"auto", "bar", "plain", "none"}
 
 // NewProgress shows progress on w. epochs is how many a run has.
 func NewProgress(mode string, w io.Writer, epochs int) Progress {
-	if mode == "auto" {
-		mode = "plain"
-		if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-			mode = "bar"
-		}
-	}
+	mode = resolved(mode, w)
 	p := &plain{w: w, epochs: epochs, every: 5 * time.Second}
 	switch mode {
 	case "bar":
@@ -40,6 +35,17 @@ func NewProgress(mode string, w io.Writer, epochs int) Progress {
 		return p
 	}
 	return none{}
+}
+
+// resolved is the mode that auto means on w.
+func resolved(mode string, w io.Writer) string {
+	if mode != "auto" {
+		return mode
+	}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		return "bar"
+	}
+	return "plain"
 }
 
 type none struct{}

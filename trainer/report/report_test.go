@@ -258,3 +258,24 @@ func TestTimesAndNumbers(t *testing.T) {
 	assert.Equal(t, "2 GiB", memory(2<<30))
 	assert.Equal(t, "12 bytes", memory(12))
 }
+
+func TestDownload(t *testing.T) {
+	var b bytes.Buffer
+	d := NewDownload("auto", &b)
+	for i := range 101 {
+		d.Observe("a.gz", int64(i)<<20, 100<<20)
+	}
+	d.Observe("b.gz", 512, -1)
+	d.Close()
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	assert.Len(t, lines, 12)
+	assert.Equal(t, "a.gz  30 %  30 MiB of 100 MiB", lines[3])
+	assert.Equal(t, "b.gz  512 bytes", lines[11])
+
+	b.Reset()
+	d = NewDownload("bar", &b)
+	d.Observe("a.gz", 5<<20, 10<<20)
+	d.Close()
+	assert.Contains(t, b.String(), "a.gz")
+	assert.True(t, strings.HasSuffix(b.String(), "\n"))
+}
