@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/acumen-ml/acumen/configs"
 	"github.com/acumen-ml/acumen/internal/config"
@@ -36,7 +35,7 @@ func addSettings(c *cobra.Command, names ...string) {
 	}
 }
 
-// settings reads those flags. A flag of its own counts before --set.
+// settings reads those flags. A flag of its own counts more than --set.
 func settings(c *cobra.Command) ([]config.Setting, error) {
 	var out []config.Setting
 	sets, err := c.Flags().GetStringArray("set")
@@ -51,11 +50,9 @@ func settings(c *cobra.Command) ([]config.Setting, error) {
 		out = append(out, x)
 	}
 	for _, f := range ownFlags {
-		c.Flags().Visit(func(p *pflag.Flag) {
-			if p.Name == f.name {
-				out = append(out, config.Setting{Key: f.key, Value: p.Value.String(), Label: "--" + f.name})
-			}
-		})
+		if p := c.Flags().Lookup(f.name); p != nil && p.Changed {
+			out = append(out, config.Setting{Key: f.key, Value: p.Value.String(), Label: "--" + f.name})
+		}
 	}
 	return out, nil
 }

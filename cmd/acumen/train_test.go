@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -244,4 +246,31 @@ func TestOtherCommands(t *testing.T) {
 	assert.Contains(t, succeed(t, dir), "Usage:")
 	assert.Regexp(t, `(?m)^mnist `, succeed(t, dir, "data", "list"))
 	assert.Contains(t, succeed(t, dir, "inspect", "resnet20", "--classes", "7"), "conv2d")
+}
+
+func TestDataGet(t *testing.T) {
+	served := 0
+	files := http.FileServer(http.Dir("../../trainer/data/mnist"))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		served++
+		files.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	get := []string{"data", "get", "mnist", "--data-dir", "d", "--set", "data.mirrors=[" + server.URL + "]"}
+	o := acumen(t, dir, get...)
+	require.Equal(t, 0, o.status, o.errors)
+	assert.Contains(t, o.out, "mnist is whole\n")
+	assert.Contains(t, o.errors, "train-images-idx3-ubyte.gz  100 %")
+	assert.Equal(t, 4, served)
+	assert.Contains(t, succeed(t, dir, "data", "verify", "mnist", "--data-dir", "d"), "mnist is whole\n")
+	succeed(t, dir, get...)
+	assert.Equal(t, 4, served, "what is there is not downloaded again")
+
+	o = acumen(t, dir, "data", "get", "minst")
+	assert.Equal(t, 2, o.status)
+	assert.Contains(t, o.errors, "did you mean mnist?")
+	o = acumen(t, dir, "data", "fetch")
+	assert.Equal(t, 2, o.status)
+	assert.Equal(t, "acumen: acumen data: \"fetch\" is not one of its commands\nhint: write acumen data get|list|verify\n", o.errors)
 }
