@@ -34,6 +34,17 @@ type GetOptions struct {
 // the end. MNIST goes to dir/mnist, CIFAR-10 to dir/cifar-10-batches-bin. What a broken download has left in *.part is
 // gone on with, here or in a later call. A file takes its place only once its content is right.
 func Get(ctx context.Context, name, dir string, o GetOptions) ([]Part, error) {
+	g := &getter{GetOptions: o, tries: 4, pause: time.Second, stall: time.Minute}
+	if g.Client == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.ResponseHeaderTimeout = 30 * time.Second
+		g.Client = &http.Client{Transport: t}
+		defer t.CloseIdleConnections()
+	}
+	return g.set(ctx, name, dir)
+}
+
+func (g *getter) set(ctx context.Context, name, dir string) ([]Part, error) {
 	k, err := find(name)
 	if err != nil {
 		return nil, err
@@ -46,13 +57,6 @@ func Get(ctx context.Context, name, dir string, o GetOptions) ([]Part, error) {
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, notWritten(err)
-	}
-	g := &getter{GetOptions: o, tries: 4, pause: time.Second, stall: time.Minute}
-	if g.Client == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.ResponseHeaderTimeout = 30 * time.Second
-		g.Client = &http.Client{Transport: t}
-		defer t.CloseIdleConnections()
 	}
 	if err := k.get(ctx, dir, g); err != nil {
 		return nil, err

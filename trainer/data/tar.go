@@ -2,11 +2,14 @@ package data
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 
 	"github.com/acumen-ml/acumen/internal/fault"
 )
@@ -16,6 +19,16 @@ const (
 	tarBytes   = 1 << 30
 	tarEntries = 1000
 )
+
+const distrust = "do not trust this archive; get the data from its official address"
+
+// notUnpacked is the error for an entry that could not be made: its name is taken or not possible, or the disk is full.
+func notUnpacked(shown string, err error) error {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG) {
+		return fault.Usagef(distrust, "%s: %w", shown, err)
+	}
+	return fault.Failuref("make room, or choose a folder that you may write to with --data-dir", "%s: %w", shown, err)
+}
 
 // extract unpacks the archive at name, which may be gzipped, into the folder dir.
 func extract(name, dir string) error {
@@ -41,7 +54,7 @@ func extractTar(r io.Reader, shown, dir string, most int64) error {
 	}
 	defer root.Close()
 	refuse := func(format string, args ...any) error {
-		return fault.Usagef("do not trust this archive; get the data from its official address", "%s: %s", shown, fmt.Sprintf(format, args...))
+		return fault.Usagef(distrust, "%s: %s", shown, fmt.Sprintf(format, args...))
 	}
 	t := tar.NewReader(r)
 	for entries := 0; ; entries++ {
@@ -65,7 +78,7 @@ func extractTar(r io.Reader, shown, dir string, most int64) error {
 		switch h.Typeflag {
 		case tar.TypeDir:
 			if err := root.MkdirAll(name, 0o755); err != nil {
-				return notWritten(err)
+				return notUnpacked(shown, err)
 			}
 		case tar.TypeReg:
 			if most -= h.Size; most < 0 {
@@ -87,11 +100,11 @@ func extractTar(r io.Reader, shown, dir string, most int64) error {
 // extractFile writes a new file; one name may stand in an archive only once.
 func extractFile(root *os.Root, name string, r io.Reader, shown string) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return notWritten(err)
+		return notUnpacked(shown, err)
 	}
 	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
-		return fault.Usagef("do not trust this archive; get the data from its official address", "%s: %w", shown, err)
+		return notUnpacked(shown, err)
 	}
 	w := &writer{to: f}
 	_, err = io.Copy(w, r)
