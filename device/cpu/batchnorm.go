@@ -192,11 +192,7 @@ func batchNormApply[T float](d *Device, y, x, mean, rstd, gamma, beta device.Vie
 				scale, shift := scale[:len(mu)], shift[:len(mu)]
 				if act == device.Relu {
 					for j, u := range mu {
-						v := (from[j]-u)*scale[j] + shift[j]
-						if v < 0 {
-							v = 0
-						}
-						to[j] = v
+						to[j] = max((from[j]-u)*scale[j]+shift[j], 0)
 					}
 					continue
 				}

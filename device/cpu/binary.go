@@ -60,22 +60,14 @@ func binary[C number](op device.BinOp) func(y, a, b []C) {
 		return func(y, a, b []C) {
 			a, b = a[:len(y)], b[:len(y)]
 			for i := range y {
-				v := a[i]
-				if w := b[i]; w > v || w != w {
-					v = w
-				}
-				y[i] = v
+				y[i] = max(a[i], b[i])
 			}
 		}
 	case device.Min:
 		return func(y, a, b []C) {
 			a, b = a[:len(y)], b[:len(y)]
 			for i := range y {
-				v := a[i]
-				if w := b[i]; w < v || w != w {
-					v = w
-				}
-				y[i] = v
+				y[i] = min(a[i], b[i])
 			}
 		}
 	case device.Eq:

@@ -98,34 +98,22 @@ func unary[T float](op device.UnOp, a, b float64) func(y, x []T) {
 	case device.Relu:
 		return func(y, x []T) {
 			x = x[:len(y)]
-			for i, v := range x {
-				if v < 0 {
-					v = 0
-				}
-				y[i] = v
+			for i, v := range x { // max, unlike a branch, costs the same whatever the signs
+				y[i] = max(v, 0)
 			}
 		}
 	case device.LeakyRelu:
 		return func(y, x []T) {
 			x = x[:len(y)]
 			for i, v := range x {
-				if !(v > 0) {
-					v *= ta
-				}
-				y[i] = v
+				y[i] = max(v, 0) + T(ta*min(v, 0))
 			}
 		}
 	case device.Clamp:
 		return func(y, x []T) {
 			x = x[:len(y)]
 			for i, v := range x {
-				if v < ta {
-					v = ta
-				}
-				if v > tb {
-					v = tb
-				}
-				y[i] = v
+				y[i] = min(max(v, ta), tb)
 			}
 		}
 	case device.Recip:
@@ -156,6 +144,28 @@ func unary[T float](op device.UnOp, a, b float64) func(y, x []T) {
 				y[i] = v / (1 + exp(-v))
 			}
 		}
+	case device.Tanh:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				y[i] = tanh(v)
+			}
+		}
+	case device.Gelu:
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				y[i] = v * normalCDF(v)
+			}
+		}
+	case device.GeluTanh: // 1/2 (1 + tanh u) is the sigmoid of 2u, without cancellation
+		return func(y, x []T) {
+			x = x[:len(y)]
+			for i, v := range x {
+				v = max(v, -100) // 0, and 0 times infinity at minus infinity
+				y[i] = v / (1 + exp(-2*geluInner(v)))
+			}
+		}
 	}
 	f := unary64(op, a)
 	return func(y, x []T) {
@@ -180,19 +190,8 @@ func unary64(op device.UnOp, a float64) func(x float64) float64 {
 		return math.Abs
 	case device.Sign:
 		return sign
-	case device.Tanh:
-		return math.Tanh
 	case device.Erf:
 		return math.Erf
-	case device.Gelu:
-		return func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }
-	case device.GeluTanh:
-		return func(x float64) float64 {
-			if math.IsInf(x, -1) {
-				return 0
-			}
-			return x / 2 * (1 + math.Tanh(geluInner(x)))
-		}
 	case device.Floor:
 		return math.Floor
 	case device.IsFinite:
@@ -216,9 +215,10 @@ func sign(x float64) float64 {
 	return x // 0 or NaN
 }
 
-var sqrt2OverPi = math.Sqrt(2 / math.Pi)
+// sqrt2OverPi is the square root of 2/pi.
+const sqrt2OverPi = math.Sqrt2 / math.SqrtPi
 
-func geluInner(x float64) float64 { return sqrt2OverPi * (x + 0.044715*x*x*x) }
+func geluInner[T float](x T) T { return sqrt2OverPi * (x + 0.044715*x*x*x) }
 
 // UnaryGrad is dx = dy op'(x), given y = op(x).
 func (d *Device) UnaryGrad(op device.UnOp, dx, dy, x, y device.View, a, b float64) {
@@ -259,13 +259,37 @@ func unaryGrad[T float](op device.UnOp, a, b float64) func(dx, dy, v []T) {
 	case device.Sign, device.Floor, device.IsFinite:
 		return func(dx, _, _ []T) { clear(dx) }
 	case device.Relu:
+		return positive[T]
+	case device.Exp:
 		return func(dx, dy, y []T) {
 			dy, y = dy[:len(dx)], y[:len(dx)]
 			for i, g := range dy {
-				if !(y[i] > 0) {
-					g = 0
-				}
-				dx[i] = g
+				dx[i] = g * y[i]
+			}
+		}
+	case device.Silu:
+		return func(dx, dy, x []T) {
+			dy, x = dy[:len(dx)], x[:len(dx)]
+			for i, g := range dy {
+				s := 1 / (1 + exp(-x[i]))
+				dx[i] = g * s * (1 + x[i]*(1-s))
+			}
+		}
+	case device.Gelu:
+		return func(dx, dy, x []T) {
+			dy, x = dy[:len(dx)], x[:len(dx)]
+			for i, g := range dy {
+				v := x[i]
+				dx[i] = g * (normalCDF(v) + v*exp(-v*v/2)*(1/(math.SqrtPi*math.Sqrt2)))
+			}
+		}
+	case device.GeluTanh:
+		return func(dx, dy, x []T) {
+			dy, x = dy[:len(dx)], x[:len(dx)]
+			for i, g := range dy {
+				v := min(max(x[i], -100), 100) // beyond, the derivative is 0 or 1
+				s := 1 / (1 + exp(-2*geluInner(v)))
+				dx[i] = g * (s + 2*v*s*(1-s)*sqrt2OverPi*(1+3*0.044715*v*v))
 			}
 		}
 	case device.LeakyRelu:
@@ -314,8 +338,6 @@ func unaryGrad[T float](op device.UnOp, a, b float64) func(dx, dy, v []T) {
 
 func unaryGrad64(op device.UnOp, a float64) func(v float64) float64 {
 	switch op {
-	case device.Exp: // of y
-		return func(y float64) float64 { return y }
 	case device.Expm1: // of y
 		return func(y float64) float64 { return y + 1 }
 	case device.Log:
@@ -330,20 +352,6 @@ func unaryGrad64(op device.UnOp, a float64) func(v float64) float64 {
 		return sign
 	case device.Erf:
 		return func(x float64) float64 { return 2 / math.Sqrt(math.Pi) * math.Exp(-x*x) }
-	case device.Gelu:
-		return func(x float64) float64 {
-			return math.Erfc(-x/math.Sqrt2)/2 + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
-		}
-	case device.GeluTanh:
-		return func(x float64) float64 {
-			t := math.Tanh(geluInner(x))
-			return (1+t)/2 + x/2*(1-t*t)*sqrt2OverPi*(1+3*0.044715*x*x)
-		}
-	case device.Silu:
-		return func(x float64) float64 {
-			s := 1 / (1 + math.Exp(-x))
-			return s * (1 + x*(1-s))
-		}
 	}
 	panic(fmt.Sprintf("cpu.UnaryGrad: function %d", op))
 }

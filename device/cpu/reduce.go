@@ -17,6 +17,9 @@ var reduceNames = func() (s []string) {
 // reduceBlock is how many elements are folded one after the other; longer sums are of such blocks, in their order.
 const reduceBlock = 16384
 
+// maxBlocks limits the blocks of a column, since each has a row of sums.
+const maxBlocks = 64
+
 // Reduce folds x along the axes in which y's extent is 1. Sums are kept in f64, whatever the types.
 func (d *Device) Reduce(op device.RedOp, y, x device.View) {
 	name := reduceNames[op]
@@ -300,7 +303,7 @@ func (r reduction) columns(d *Device) []phase {
 	k, _ := r.kept.inner()
 	width := min(k, 4096)
 	cols, outer := (k+width-1)/width, r.outs/k
-	tall := max(1, reduceBlock/width) // rows of a block
+	tall := max(1, reduceBlock/width, (r.n+maxBlocks-1)/maxBlocks) // rows of a block
 	blocks := (r.n + tall - 1) / tall
 	d.shared(outer * blocks * k * 8)
 	d.reserve(width * 8)

@@ -21,8 +21,8 @@ func (s *sink[T]) set(i, j int, v T) {
 	if s.beta != 0 {
 		v += s.beta * *p
 	}
-	if s.relu && v < 0 {
-		v = 0
+	if s.relu {
+		v = max(v, 0)
 	}
 	*p = v
 }
@@ -39,14 +39,7 @@ func (s *sink[T]) put(acc *[8]T, i, j, lo, hi, cols int) {
 		case s.relu && s.beta == 0:
 			for r := lo; r < hi && r < 4; r++ {
 				c := (*[2]T)(s.c[x:])
-				v0, v1 := acc[2*r]+b0, acc[2*r+1]+b1
-				if v0 < 0 {
-					v0 = 0
-				}
-				if v1 < 0 {
-					v1 = 0
-				}
-				c[0], c[1] = v0, v1
+				c[0], c[1] = max(acc[2*r]+b0, 0), max(acc[2*r+1]+b1, 0)
 				x += rs
 			}
 			return

@@ -1,0 +1,141 @@
+package cpu
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+// opaque hides what a device is, so that no call on it can be resolved while compiling.
+//
+//go:noinline
+func opaque(d device.Device) device.Device { return d }
+
+// mallocs is how many allocations n calls of f make, on all threads. The runtime itself allocates now and then, so the
+// best of a few tries counts.
+func mallocs(n int, f func()) uint64 {
+	f() // tickets and what else is made once
+	best := ^uint64(0)
+	for range 5 {
+		var a, b runtime.MemStats
+		runtime.ReadMemStats(&a)
+		for range n {
+			f()
+		}
+		runtime.ReadMemStats(&b)
+		best = min(best, b.Mallocs-a.Mallocs)
+	}
+	return best
+}
+
+// A step of all core kernels, on types that must be converted and sizes that several threads share.
+func TestReplayAllocatesNothing(t *testing.T) {
+	r := newRig(t, 3)
+	d := opaque(r.d)
+	x, h, y := r.normal(device.F32, 300, 200), r.normal(device.F16, 300, 200), r.zeros(device.F32, 300, 200)
+	b, row, col := r.normal(device.BF16, 200), r.zeros(device.F32, 1, 200), r.zeros(device.F64, 300, 1)
+	arg, ids, big := r.zeros(device.I32, 300, 1), r.with(device.I32, func(i int) float64 { return float64(i * 7 % 300) }, 400), r.zeros(device.F32, 400, 200)
+	bits, state, out := r.zeros(device.I32, 70, 1000), r.normal(device.I32, 4), r.zeros(device.F32, 200, 200)
+	g, err := d.Capture(func() {
+		d.Fill(h, 0.5)
+		d.Iota(y, 0, 1, 0.25)
+		d.Copy(h.T(), y.T())
+		d.Copy(y, x.Flip(0))
+		for op := range device.UnOp(device.UnOps()) {
+			d.Unary(op, y, x, 1, 2)
+			d.UnaryGrad(op, y, h, x, x, 1, 2)
+		}
+		for op := range device.BinOp(device.BinOps()) {
+			d.Binary(op, y, x, b)
+		}
+		d.Where(y, h, x, b)
+		for op := range device.RedOp(device.RedOps()) {
+			if op == device.ArgMax {
+				d.Reduce(op, arg, x)
+				continue
+			}
+			d.Reduce(op, row, x)
+			d.Reduce(op, col, h)
+		}
+		d.MatMul(out, x.T(), y, 1, 0)
+		d.Gather(big, x, ids)
+		d.ScatterAdd(y, big, ids)
+		d.Random(y, device.Normal, state, 1)
+		d.Random(h, device.Uniform, state, 2)
+		d.Random(bits, device.Bits, state, 3)
+		d.Random(bits, device.Permutation, state, 4)
+	})
+	require.NoError(t, err)
+	defer g.Close()
+	host := make([]byte, row.Bytes())
+	assert.Zero(t, mallocs(2, func() {
+		g.Launch()
+		ticket := d.Fetch(row)
+		require.NoError(t, ticket.Wait(host))
+	}))
+	require.NoError(t, d.Sync())
+}
+
+// A dry run costs no memory, however large the views are.
+func TestDryRunTakesNoMemory(t *testing.T) {
+	r := newRig(t, 2)
+	a := device.Phantom()
+	x, y, row := a.Get(device.F32, 1<<14, 1<<14), a.Get(device.F32, 1<<14, 1<<14), a.Get(device.F32, 1, 1<<14)
+	d := opaque(r.d)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	device.DryRun(d, func() {
+		for range 10 {
+			d.Unary(device.Relu, y, x, 0, 0)
+			d.Binary(device.Add, y, x.T(), y)
+			d.Copy(y, x.Flip(1))
+			d.Reduce(device.MaxAbs, row, y)
+		}
+	})
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(32<<20)) // closures, and 64 rows of the reduction's sums in f64; one view is 1 GiB
+	require.NoError(t, d.Sync())
+}
+
+// What a hook sees Before and After a transfer is what the memory holds then.
+func TestHooksAroundTransfers(t *testing.T) {
+	r := newRig(t, 1)
+	x := r.zeros(device.U8, 1)
+	var seen []byte
+	defer r.d.Hook(func(c device.Call) error {
+		assert.Equal(t, "Upload", c.Kernel)
+		seen = append(seen, slice[byte](c.Writes[0])[0])
+		return nil
+	})()
+	r.d.Upload(x, []byte{9})
+	assert.Equal(t, []byte{0, 9}, seen)
+}
+
+func TestMemory(t *testing.T) {
+	d := Open(device.Options{Threads: 1})
+	var all []device.Memory
+	for _, n := range []int{0, 1, 63, 64, 65, 100000} {
+		m, err := d.Alloc(n)
+		require.NoError(t, err)
+		assert.Equal(t, n, m.Bytes())
+		if n > 0 {
+			assert.Zero(t, address(m)%line, "%d bytes", n)
+		}
+		all = append(all, m)
+	}
+	assert.ErrorContains(t, d.Close(), "100193 bytes")
+	for _, m := range all {
+		m.Free()
+	}
+	assert.NoError(t, d.Close())
+	assert.Panics(t, func() { d.Fill(device.Make(all[5], device.F32, 0, 1), 0) }, "use after Free")
+}
+
+func TestOpenSaysThreads(t *testing.T) {
+	assert.Contains(t, openTest(t, 3).Describe(), "3 threads")
+	assert.Len(t, openTest(t, 0).perWorker, runtime.GOMAXPROCS(0))
+}
