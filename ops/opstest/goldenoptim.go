@@ -2,6 +2,7 @@ package opstest
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/acumen-ml/acumen/device"
@@ -79,8 +80,10 @@ func (r *goldenRun) adam() optim.Adam {
 	if r.Op == "optim.adamw" && r.word("decay", "decoupled") != "decoupled" {
 		throw("parameter \"decay\": adamw is decoupled")
 	}
+	// 0 is the default to optim.Adam; the smallest number is as good as 0
+	const tiny = math.SmallestNonzeroFloat64
 	return optim.Adam{
-		LR: r.number("lr", 0), Beta1: r.number("beta1", 0.9), Beta2: r.number("beta2", 0.999), Eps: r.number("eps", 1e-8),
+		LR: r.number("lr", 0), Beta1: max(r.number("beta1", 0.9), tiny), Beta2: max(r.number("beta2", 0.999), tiny), Eps: max(r.number("eps", 1e-8), tiny),
 		WeightDecay: r.number("weight_decay", 0), Decoupled: r.decoupled(), AMSGrad: r.flag("amsgrad"),
 	}
 }

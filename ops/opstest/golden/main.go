@@ -3,8 +3,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -14,41 +16,48 @@ import (
 	"github.com/acumen-ml/acumen/ops/opstest"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run() int {
-	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: golden [-device cpu] [-type f64] [-v] FILE...")
-		flag.PrintDefaults()
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("golden", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: golden [-device cpu] [-type f64] [-v] FILE...")
+		flags.PrintDefaults()
 	}
-	name := flag.String("device", "cpu", "device to check")
-	typ := flag.String("type", "f64", "type of the numbers: f64 or f32")
-	verbose := flag.Bool("v", false, "count the cases of each op")
-	flag.Parse()
+	name := flags.String("device", "cpu", "device to check")
+	typ := flags.String("type", "f64", "type of the numbers: f64 or f32")
+	verbose := flags.Bool("v", false, "count the cases of each op")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	}
 	types := map[string]device.DType{"f64": device.F64, "f32": device.F32}
 	t, ok := types[*typ]
-	if !ok || flag.NArg() == 0 {
-		flag.Usage()
+	if !ok || flags.NArg() == 0 {
+		flags.Usage()
 		return 2
 	}
 	dev, err := device.Open(*name)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "golden:", err)
+		fmt.Fprintln(stderr, "golden:", err)
 		return 2
 	}
 	defer dev.Close()
 	passed, failed, byOp := 0, 0, map[string]int{}
-	for _, path := range flag.Args() {
+	for _, path := range flags.Args() {
 		cases, err := opstest.ReadGolden(path)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "golden:", err)
+			fmt.Fprintln(stderr, "golden:", err)
 			return 2
 		}
 		for i := range cases {
 			byOp[cases[i].Op]++
 			bad := opstest.RunGolden(dev, t, &cases[i])
 			for _, m := range bad {
-				fmt.Println(m)
+				fmt.Fprintln(stdout, m)
 			}
 			if len(bad) > 0 {
 				failed++
@@ -59,10 +68,10 @@ func run() int {
 	}
 	if *verbose {
 		for _, op := range slices.Sorted(maps.Keys(byOp)) {
-			fmt.Printf("%6d %s\n", byOp[op], op)
+			fmt.Fprintf(stdout, "%6d %s\n", byOp[op], op)
 		}
 	}
-	fmt.Printf("%d passed, %d failed\n", passed, failed)
+	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
 	if failed > 0 {
 		return 1
 	}
