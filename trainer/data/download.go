@@ -57,17 +57,22 @@ func (g *getter) file(ctx context.Context, addresses []string, path string, limi
 				}
 			}
 		}
-		var own *fault.Error
 		switch {
 		case ctx.Err() != nil:
 			return fault.Failuref("run it again: it goes on where it stopped", "%s: stopped: %w", url, context.Cause(ctx))
-		case errors.As(err, &own) && own.Kind == fault.Failure:
-			return err // of this machine, not of the address
+		case ours(err):
+			return err
 		}
 		all = append(all, fmt.Sprintf("%s: %v", url, err))
 	}
 	return fault.Failuref("see whether the network is up; run it again to go on where it stopped, or name another address in data.mirrors",
 		"%s could not be downloaded: %s", name, strings.Join(all, "; "))
+}
+
+// ours reports whether this machine is to blame, so that asking again or elsewhere would not help.
+func ours(err error) bool {
+	var e *fault.Error
+	return errors.As(err, &e) && e.Kind == fault.Failure
 }
 
 func removed(path string) error {
@@ -90,7 +95,7 @@ func (g *getter) from(ctx context.Context, url, part string, limit int64) error 
 	for try := 1; ; try++ {
 		n, err := g.once(ctx, url, part, limit)
 		var end lasting
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || ours(err) {
 			return err
 		}
 		if errors.As(err, &end) {

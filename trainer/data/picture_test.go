@@ -2,6 +2,8 @@ package data
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -108,11 +110,14 @@ func TestPictureMistakes(t *testing.T) {
 		refused(t, err, p, "no whole PNG or JPEG picture")
 	}
 	bomb := pngOf(t, grey(1, 1, func(y, x int) byte { return 1 }))
-	copy(bomb[16:], []byte{0x7f, 0, 0, 0, 0x7f, 0, 0, 0}) // width and height in the header
+	copy(bomb[16:], []byte{0, 1, 0, 0, 0, 1, 0, 0}) // width and height in the header, and its sum
+	binary.BigEndian.PutUint32(bomb[29:], crc32.ChecksumIEEE(bomb[12:29]))
 	p = write(t, bomb, dir, "bomb.png")
 	_, err = Picture(p, [3]int{1, 1, 1}, true)
-	refused(t, err, p)
-	assert.Panics(t, func() { _, _ = Picture(write(t, pngOf(t, grey(1, 1, func(y, x int) byte { return 1 })), dir, "c.png"), [3]int{1, 1, 2}, false) })
+	refused(t, err, p, "a picture of 65536x65536 is not read")
+	assert.Panics(t, func() {
+		_, _ = Picture(write(t, pngOf(t, grey(1, 1, func(y, x int) byte { return 1 })), dir, "c.png"), [3]int{1, 1, 2}, false)
+	})
 }
 
 // fit keeps proportions and the centre, and means over what it shrinks.
