@@ -47,10 +47,11 @@ func (s PlateauState) Multiplier() float64 {
 	return s.Factor
 }
 
-// Step is the state after an epoch whose metric was value; larger is better.
+// Step is the state after an epoch whose metric was value; larger is better. NaN and -Inf are no improvement, even as the
+// first.
 func (p Plateau) Step(s PlateauState, value float64) PlateauState {
-	if !s.Seen || value > s.Best+p.Threshold*math.Abs(s.Best) {
-		s.Seen, s.Best, s.Bad = true, value, 0
+	if !s.Seen && value > math.Inf(-1) || s.Seen && value > s.Best+p.Threshold*math.Abs(s.Best) {
+		s.Seen, s.Best, s.Bad = true, math.Min(value, math.MaxFloat64), 0 // finite: it goes into JSON
 		return s
 	}
 	if s.Bad++; s.Bad > p.Patience {

@@ -176,3 +176,38 @@ func TestPlateau(t *testing.T) {
 	assert.Equal(t, 0.1, d.Multiplier())
 	assert.Equal(t, 0.1, down.Step(d, -1).Multiplier())
 }
+
+// PyTorch 2.15's ReduceLROnPlateau at rate 1, with eps=0, gave these factors. Minimising is maximising the negative.
+func TestPlateauAgainstPyTorch(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range []struct {
+		p               schedule.Plateau
+		sign            float64
+		metric, factors []float64
+	}{
+		{schedule.Plateau{Factor: 0.1}, 1, []float64{0.51, 0.57, 0.57, 0.66, 0.65, nan, 0.63, 0.7, 0.78}, []float64{1, 1, 0.1, 0.1, 0.01, 0.001, 0.0001, 0.0001, 0.0001}},
+		{
+			schedule.Plateau{Factor: 0.5, Patience: 1, MinFactor: 0.2, Threshold: 0.01}, 1,
+			[]float64{0.5, 0.49, 0.5, 0.65, 0.6, nan, 0.74, 0.745, 0.746, 0.8, 0.79, 0.78, 0.79, 0.8},
+			[]float64{1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2},
+		},
+		{
+			schedule.Plateau{Factor: 0.3, Patience: 2, Threshold: 0.05}, -1,
+			[]float64{2.3, 1.9, 1.85, 1.84, 1.83, 1.5, 1.6, nan, 1.5, 1.4, 1.39, 1.37, 1.2},
+			[]float64{1, 1, 1, 1, 0.3, 0.3, 0.3, 0.3, 0.09, 0.09, 0.09, 0.09, 0.09},
+		},
+		{schedule.Plateau{Factor: 0.5, Patience: 1}, 1, []float64{nan, nan, 0.3, 0.2, 0.4, nan, 0.1, 0.5}, []float64{1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25}},
+		{schedule.Plateau{Factor: 0.5, Patience: 1}, -1, []float64{inf, inf, 3, 2, inf, inf, 1}, []float64{1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25}},
+	} {
+		var s schedule.PlateauState
+		for i, m := range c.metric {
+			s = c.p.Step(s, c.sign*m)
+			assert.InDelta(t, c.factors[i], s.Multiplier(), tolerance, "%+v: epoch %d", c.p, i)
+			_, err := json.Marshal(s)
+			require.NoError(t, err, "epoch %d: a checkpoint could not hold it", i)
+		}
+	}
+	s := schedule.Plateau{}.Step(schedule.PlateauState{}, inf)
+	_, err := json.Marshal(s)
+	assert.NoError(t, err)
+}
