@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/acumen-ml/acumen/device"
 )
@@ -124,55 +125,43 @@ func unary[T float](op device.UnOp, a, b float64) func(y, x []T) {
 			}
 		}
 	case device.Exp:
-		return func(y, x []T) {
-			x = x[:len(y)]
-			for i, v := range x {
-				y[i] = exp(v)
-			}
-		}
+		return mapped[T](exp32, math.Exp)
 	case device.Sigmoid:
-		return func(y, x []T) {
-			x = x[:len(y)]
-			for i, v := range x {
-				y[i] = 1 / (1 + exp(-v))
-			}
-		}
+		return mapped[T](func(x float32) float32 { return 1 / (1 + exp32(-x)) }, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) })
 	case device.Silu:
-		return func(y, x []T) {
-			x = x[:len(y)]
-			for i, v := range x {
-				y[i] = v / (1 + exp(-v))
-			}
-		}
+		return mapped[T](func(x float32) float32 { return x / (1 + exp32(-x)) }, func(x float64) float64 { return x / (1 + math.Exp(-x)) })
 	case device.Tanh:
-		return func(y, x []T) {
-			x = x[:len(y)]
-			for i, v := range x {
-				y[i] = tanh(v)
-			}
-		}
+		return mapped[T](tanh32, math.Tanh)
 	case device.Gelu:
-		return func(y, x []T) {
-			x = x[:len(y)]
-			for i, v := range x {
-				y[i] = v * normalCDF(v)
-			}
-		}
+		return mapped[T](func(x float32) float32 { return x * normalCDF32(x) }, func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) })
 	case device.GeluTanh: // 1/2 (1 + tanh u) is the sigmoid of 2u, without cancellation
-		return func(y, x []T) {
-			x = x[:len(y)]
-			for i, v := range x {
-				v = max(v, -100) // 0, and 0 times infinity at minus infinity
-				y[i] = v / (1 + exp(-2*geluInner(v)))
-			}
-		}
+		return mapped[T](func(x float32) float32 {
+			x = max(x, -100) // 0, and 0 times infinity at minus infinity
+			return x / (1 + exp32(-2*geluInner(x)))
+		}, func(x float64) float64 {
+			x = max(x, -100)
+			return x / (1 + math.Exp(-2*geluInner(x)))
+		})
 	}
 	f := unary64(op, a)
+	return mapped[T](func(x float32) float32 { return float32(f(float64(x))) }, f)
+}
+
+// mapped is y[i] = f(x[i]) with the function of the type: one call for an element, where a generic one would make two.
+func mapped[T float](f32 func(float32) float32, f64 func(float64) float64) func(y, x []T) {
 	return func(y, x []T) {
-		x = x[:len(y)]
-		for i, v := range x {
-			y[i] = T(f(float64(v)))
+		if sizeOf[T]() == 8 {
+			mapOf(*(*[]float64)(unsafe.Pointer(&y)), *(*[]float64)(unsafe.Pointer(&x)), f64)
+		} else {
+			mapOf(*(*[]float32)(unsafe.Pointer(&y)), *(*[]float32)(unsafe.Pointer(&x)), f32)
 		}
+	}
+}
+
+func mapOf[F float](y, x []F, f func(F) F) {
+	x = x[:len(y)]
+	for i, v := range x {
+		y[i] = f(v)
 	}
 }
 
