@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // FS is what of a file system is needed here. OS is the real one; package faultfs has one that breaks on purpose.
@@ -82,7 +83,8 @@ func (OS) ReadDir(dir string) ([]string, error) {
 	return names, err
 }
 
-// SyncDir is fsync of the directory. Windows has none, and needs none: a rename there is in the journal.
+// SyncDir is fsync of the directory. Windows has none, and needs none: a rename there is in the journal. Some network
+// file systems have none either, and say so.
 func (OS) SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -91,7 +93,9 @@ func (OS) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
+	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
 	return errors.Join(err, d.Close())
 }
 

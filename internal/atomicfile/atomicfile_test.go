@@ -37,18 +37,78 @@ func TestWrite(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, s, string(b))
 	}
-	broken := errors.New("broken")
 	assert.ErrorIs(t, atomicfile.Write(f, path, func(w io.Writer) error {
 		names, err := f.ReadDir(dir)
 		require.NoError(t, err)
 		require.Len(t, names, 2)
 		assert.True(t, atomicfile.IsTemp(names[0]) != atomicfile.IsTemp(names[1]), "one of %v is being written", names)
-		return errors.Join(text("half")(w), broken)
-	}), broken)
+		return errors.Join(text("half")(w), errBroken)
+	}), errBroken)
 	names, err := f.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"x.bin"}, names, "what failed leaves nothing")
 	assert.ErrorIs(t, atomicfile.Write(f, filepath.Join(dir, "no", "y"), text("y")), os.ErrNotExist)
+}
+
+// broken is a disk of which one operation fails, and no other.
+type broken struct {
+	atomicfile.FS
+	op string
+}
+
+var errBroken = errors.New("broken")
+
+func (b broken) try(op string, f func() error) error {
+	if op == b.op {
+		return errBroken
+	}
+	return f()
+}
+
+func (b broken) Create(name string) (f atomicfile.File, err error) {
+	err = b.try("create", func() error { f, err = b.FS.Create(name); return err })
+	return brokenFile{f, b}, err
+}
+
+func (b broken) Rename(from, to string) error {
+	return b.try("rename", func() error { return b.FS.Rename(from, to) })
+}
+
+func (b broken) SyncDir(dir string) error {
+	return b.try("directory", func() error { return b.FS.SyncDir(dir) })
+}
+
+type brokenFile struct {
+	atomicfile.File
+	b broken
+}
+
+func (f brokenFile) Write(p []byte) (n int, err error) {
+	err = f.b.try("write", func() error { n, err = f.File.Write(p); return err })
+	return n, err
+}
+
+func (f brokenFile) Sync() error { return f.b.try("sync", f.File.Sync) }
+
+func (f brokenFile) Close() error {
+	return errors.Join(f.File.Close(), f.b.try("close", func() error { return nil }))
+}
+
+// Whichever step fails, nothing is left beside the file, and it is the old one until it has been renamed.
+func TestEachStepFails(t *testing.T) {
+	for op, want := range map[string]string{"create": "old", "write": "old", "sync": "old", "close": "old", "rename": "old", "directory": "new", "": "new"} {
+		d := faultfs.New()
+		require.NoError(t, atomicfile.Write(d, "/d/x", text("old")))
+		if err := atomicfile.Write(broken{d, op}, "/d/x", text("new")); op == "" {
+			assert.NoError(t, err)
+		} else {
+			assert.ErrorIs(t, err, errBroken, op)
+		}
+		assert.Equal(t, []string{"/d/x"}, d.Names(), op)
+		b, err := d.ReadFile("/d/x")
+		require.NoError(t, err)
+		assert.Equal(t, want, string(b), op)
+	}
 }
 
 func TestSweep(t *testing.T) {

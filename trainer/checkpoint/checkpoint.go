@@ -143,6 +143,9 @@ func Decode(b []byte) (*Checkpoint, error) {
 	if c.Meta.Version != Version {
 		return nil, fault.Usagef("use the release of acumen that wrote it", "format version %d, this program reads %d", c.Meta.Version, Version)
 	}
+	for _, s := range c.Meta.States {
+		c.Optim[s] = map[string]*tensor.Dense{}
+	}
 	for name, t := range f.Tensors {
 		d, err := t.Dense()
 		if err != nil {
@@ -159,9 +162,6 @@ func (c *Checkpoint) place(name string, d *tensor.Dense) {
 	}
 	for _, s := range c.Meta.States {
 		if path, ok := strings.CutPrefix(name, optimName(s, "")); ok {
-			if c.Optim[s] == nil {
-				c.Optim[s] = map[string]*tensor.Dense{}
-			}
 			c.Optim[s][path] = d
 			return
 		}

@@ -155,6 +155,31 @@ func TestDamageIsNamed(t *testing.T) {
 	assert.Equal(t, fault.Usage, fault.KindOf(err), "a folder")
 }
 
+// A sound file of another format is told from a damaged one.
+func TestOtherVersion(t *testing.T) {
+	b := encode(t, small(1))
+	at := bytes.Index(b, []byte(`\"version\":1,`))
+	require.Positive(t, at)
+	b[at+len(`\"version\":`)] = '7'
+	b = checkpoint.Sealed(b)
+	path := filepath.Join(t.TempDir(), "last.safetensors")
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	_, err := checkpoint.Load(path)
+	assert.EqualError(t, err, path+": format version 7, this program reads 1")
+	assert.Equal(t, fault.Usage, fault.KindOf(err))
+	assert.Contains(t, fault.HintOf(err), "release")
+}
+
+// State that is kept, but of no parameter, is not forgotten.
+func TestEmptyState(t *testing.T) {
+	c := small(1)
+	c.Optim = map[string]map[string]*tensor.Dense{"momentum": {}}
+	b := encode(t, c)
+	got, err := checkpoint.Decode(b)
+	require.NoError(t, err)
+	assert.Equal(t, b, encode(t, got))
+}
+
 func network(t *testing.T, name string, seed uint64) *model.Network {
 	n, err := model.New(name, [3]int{28, 28, 1}, 10)
 	require.NoError(t, err)
@@ -237,7 +262,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
 	f.Add([]byte(`@       {"__metadata__":{"acumen.meta":"{}"},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, b := range [][]byte{b, checkpoint.Sealed(b)} { // the second gets past the digests
+		for i, b := range [][]byte{b, checkpoint.Sealed(b)} { // the second gets past the digests
 			c, err := checkpoint.Decode(b)
 			if err != nil {
 				assert.NotEmpty(t, fault.HintOf(err), "%v", err)
@@ -245,6 +270,9 @@ func FuzzLoad(f *testing.F) {
 			}
 			again, err := c.Encode()
 			require.NoError(t, err)
+			if i == 0 {
+				assert.Equal(t, b, again, "only Encode seals")
+			}
 			d, err := checkpoint.Decode(again)
 			require.NoError(t, err)
 			assert.Equal(t, again, encode(t, d))
