@@ -105,25 +105,32 @@ func getMNIST(ctx context.Context, dir string, g *getter) error {
 
 // getCIFAR10 downloads the archive, unpacks it beside its place, and moves the files there.
 func getCIFAR10(ctx context.Context, dir string, g *getter) (err error) {
-	archive := filepath.Join(dir, cifarArchive)
-	var temp string
-	clean := func() {
-		if temp != "" {
-			err = errors.Join(err, os.RemoveAll(temp))
+	archive, pattern := filepath.Join(dir, cifarArchive), "."+cifarFolder+".tmp-"
+	sweep := func() error { // of this call, or of one that was killed
+		old, err := filepath.Glob(filepath.Join(dir, pattern+"*"))
+		for _, p := range old {
+			err = errors.Join(err, os.RemoveAll(p))
 		}
+		return err
 	}
-	defer func() { clean() }()
-	err = g.file(ctx, cifarAddresses, archive, 1<<28, func(part string) error {
-		if clean(); err != nil {
-			return err
+	defer func() {
+		if serr := sweep(); err == nil && serr != nil {
+			err = notWritten(serr)
 		}
-		if temp, err = os.MkdirTemp(dir, "."+cifarFolder+".tmp-"); err != nil {
+	}()
+	var temp string
+	err = g.file(ctx, cifarAddresses, archive, 1<<28, func(part string) error {
+		err := sweep()
+		if err == nil {
+			temp, err = os.MkdirTemp(dir, pattern)
+		}
+		if err != nil {
 			return notWritten(err)
 		}
 		if err := extract(part, temp); err != nil {
 			return err
 		}
-		_, err := verifyCIFAR10(temp, Options{})
+		_, err = verifyCIFAR10(temp, Options{})
 		return err
 	})
 	if err != nil {

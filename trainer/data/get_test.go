@@ -275,6 +275,9 @@ func TestDownload(t *testing.T) {
 }
 
 func TestGetMNIST(t *testing.T) {
+	if testing.Short() {
+		t.Skip("unpacks all of MNIST several times")
+	}
 	files := map[string][]byte{}
 	for _, f := range mnistFiles {
 		b, err := embedded.ReadFile("mnist/" + f.name + ".gz")
@@ -323,6 +326,7 @@ func TestGetCIFAR10(t *testing.T) {
 	dir := filepath.Join(outer, "data")
 	writeCIFAR(t, filepath.Join(dir, cifarFolder), other) // is replaced
 	write(t, []byte("mine"), dir, cifarFolder, "notes.txt")
+	write(t, []byte("x"), dir, "."+cifarFolder+".tmp-7", "data_batch_1.bin") // of a call that was killed
 	parts, err := newGetter(evil.URL, bad.URL).set(t.Context(), "cifar10", dir)
 	require.NoError(t, err)
 	assert.Equal(t, 19, parts[0].Records)
