@@ -19,13 +19,13 @@ func TestCoreKernelsOnAnyThreads(t *testing.T) {
 		other := types[(i+1)%len(types)]
 		t.Run(fmt.Sprintf("%s,%s", typ, other), func(t *testing.T) {
 			everywhere(t, func(r *rig) (func(), []device.View) {
-				x, z := r.normal(typ, 130, 31, 11), r.normal(other, 31, 1)
+				x, z := r.normal(typ, 60, 31, 11), r.normal(other, 31, 1)
 				y := make([]device.View, 12)
 				for k := range y {
-					y[k] = r.zeros(typ, 11, 31, 130).Permute(2, 1, 0)
+					y[k] = r.zeros(typ, 11, 31, 60).Permute(2, 1, 0)
 				}
-				rows, cols, arg := r.zeros(other, 130, 1, 1), r.zeros(typ, 1, 31, 11), r.zeros(device.I32, 1, 31, 1)
-				all, ids := r.zeros(device.F64, 1, 1, 1), r.with(device.I32, func(i int) float64 { return float64(i * i % 130) }, 130)
+				rows, cols, arg := r.zeros(other, 60, 1, 1), r.zeros(typ, 1, 31, 11), r.zeros(device.I32, 1, 31, 1)
+				all, ids := r.zeros(device.F64, 1, 1, 1), r.with(device.I32, func(i int) float64 { return float64(i * i % 60) }, 60)
 				state := r.with(device.I32, func(i int) float64 { return float64(i + 3) }, 4)
 				return func() {
 					r.d.Fill(y[0], 3)

@@ -21,6 +21,9 @@ func mallocs(n int, f func()) uint64 {
 	f() // tickets and what else is made once
 	best := ^uint64(0)
 	for range 5 {
+		if best == 0 {
+			break
+		}
 		var a, b runtime.MemStats
 		runtime.ReadMemStats(&a)
 		for range n {
@@ -36,10 +39,10 @@ func mallocs(n int, f func()) uint64 {
 func TestReplayAllocatesNothing(t *testing.T) {
 	r := newRig(t, 3)
 	d := opaque(r.d)
-	x, h, y := r.normal(device.F32, 300, 200), r.normal(device.F16, 300, 200), r.zeros(device.F32, 300, 200)
-	b, row, col := r.normal(device.BF16, 200), r.zeros(device.F32, 1, 200), r.zeros(device.F64, 300, 1)
-	arg, ids, big := r.zeros(device.I32, 300, 1), r.with(device.I32, func(i int) float64 { return float64(i * 7 % 300) }, 400), r.zeros(device.F32, 400, 200)
-	bits, state, out := r.zeros(device.I32, 70, 1000), r.normal(device.I32, 4), r.zeros(device.F32, 200, 200)
+	x, h, y := r.normal(device.F32, 150, 130), r.normal(device.F16, 150, 130), r.zeros(device.F32, 150, 130)
+	b, row, col := r.normal(device.BF16, 130), r.zeros(device.F32, 1, 130), r.zeros(device.F64, 150, 1)
+	arg, ids, big := r.zeros(device.I32, 150, 1), r.with(device.I32, func(i int) float64 { return float64(i * 7 % 150) }, 200), r.zeros(device.F32, 200, 130)
+	bits, state, out := r.zeros(device.I32, 20, 1000), r.normal(device.I32, 4), r.zeros(device.F32, 130, 130)
 	g, err := d.Capture(func() {
 		d.Fill(h, 0.5)
 		d.Iota(y, 0, 1, 0.25)

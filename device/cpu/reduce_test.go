@@ -12,8 +12,12 @@ import (
 
 // Sums of a million terms are as good as f32 can hold, in whatever direction and from whatever type they are taken.
 func TestLongSums(t *testing.T) {
-	const n = 1000003
-	for _, typ := range []device.DType{device.F32, device.F16, device.BF16} {
+	side, types := 1000, []device.DType{device.F32, device.F16, device.BF16}
+	if testing.Short() {
+		side, types = 300, types[:1]
+	}
+	n := side*side + 3
+	for _, typ := range types {
 		var sum, squares float64
 		got := everywhere(t, func(r *rig) (func(), []device.View) {
 			x := r.with(typ, func(int) float64 { return 0.1 + r.rnd.Float64() }, n)
@@ -27,14 +31,14 @@ func TestLongSums(t *testing.T) {
 				r.d.Reduce(device.Sum, y[0], x)
 				r.d.Reduce(device.SumSq, y[1], x)
 				r.d.Reduce(device.Sum, y[2], x.Flip(0))
-				r.d.Reduce(device.Sum, y[3].Reshape(1, 1), x.Slice(0, 0, n-3, 1).Reshape(1000, 1000).T())
+				r.d.Reduce(device.Sum, y[3].Reshape(1, 1), x.Slice(0, 0, n-3, 1).Reshape(side, side).T())
 			}, y
 		})
 		const tol = 1e-7 // 2^-24 of the one rounding to f32; sums are kept in f64
 		assert.InEpsilon(t, sum, got[0][0], tol)
 		assert.InEpsilon(t, squares, got[1][0], tol)
 		assert.InEpsilon(t, sum, got[2][0], tol)
-		assert.InEpsilon(t, sum, got[3][0], 1e-5) // three terms of a million are left out
+		assert.InEpsilon(t, sum, got[3][0], 3.0/float64(n)*2) // three terms, of at most twice the mean, are left out
 	}
 }
 
