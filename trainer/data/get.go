@@ -127,7 +127,7 @@ func getCIFAR10(ctx context.Context, dir string, g *getter) (err error) {
 		if err != nil {
 			return notWritten(err)
 		}
-		if err := extract(part, temp); err != nil {
+		if err := extract("cifar10", part, temp); err != nil {
 			return err
 		}
 		_, err = verifyCIFAR10(temp, Options{})

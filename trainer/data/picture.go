@@ -19,7 +19,7 @@ import (
 const mostPixels = 1 << 27
 
 // Picture reads a PNG or JPEG file as bytes (H,W,C) of shape: 1 channel is luma (ITU-R BT.601), 3 are red, green and
-// blue, 4 have alpha too, which the others ignore. A picture of another size is an error unless fit is set: then it is
+// blue, 4 have alpha too, which the others ignore. An orientation that a camera noted is not followed. A picture of another size is an error unless fit is set: then it is
 // scaled, with its sides' proportion kept, until it just covers the shape, and the rest is cut off on both sides alike.
 func Picture(path string, shape [3]int, fit bool) ([]byte, error) {
 	b, err := readPicture(path)
@@ -32,7 +32,7 @@ func Picture(path string, shape [3]int, fit bool) ([]byte, error) {
 	}
 	h, w := m.Bounds().Dy(), m.Bounds().Dx()
 	if (h != shape[0] || w != shape[1]) && !fit {
-		return nil, fault.Usagef("bring all to one size, or have them resized", "%s: the picture is %dx%d, not %dx%d", path, h, w, shape[0], shape[1])
+		return nil, fault.Usagef("bring it to that size: data.size does so for a folder, --resize for predict", "%s: the picture is %dx%d, not %dx%d", path, h, w, shape[0], shape[1])
 	}
 	px := pixels(m, shape[2])
 	if h == shape[0] && w == shape[1] {

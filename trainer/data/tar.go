@@ -30,24 +30,24 @@ func notUnpacked(shown string, err error) error {
 	return fault.Failuref("make room, or choose a folder that you may write to with --data-dir", "%s: %w", shown, err)
 }
 
-// extract unpacks the archive at name, which may be gzipped, into the folder dir.
-func extract(name, dir string) error {
+// extract unpacks the archive at name, which may be gzipped, into the folder dir. set is the data set for messages.
+func extract(set, name, dir string) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return notWritten(err)
 	}
 	defer f.Close()
-	u, err := unpacked(f, "cifar10", name)
+	u, err := unpacked(f, set, name)
 	if err != nil {
 		return err
 	}
-	return extractTar(u, name, dir, tarBytes)
+	return extractTar(u, set, name, dir, tarBytes)
 }
 
 // extractTar writes the files and folders of a tar archive into dir, most bytes in all. An archive with any other kind of
-// entry, or a name that leads out of dir, is refused; os.Root would not follow it there either. shown is its path for
-// messages.
-func extractTar(r io.Reader, shown, dir string, most int64) error {
+// entry, or a name that leads out of dir, is refused; os.Root would not follow it there either. set and shown, its path,
+// are for messages.
+func extractTar(r io.Reader, set, shown, dir string, most int64) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return notWritten(err)
@@ -63,7 +63,7 @@ func extractTar(r io.Reader, shown, dir string, most int64) error {
 			break
 		}
 		if err != nil {
-			return damaged("cifar10", shown, err)
+			return damaged(set, shown, err)
 		}
 		if entries == tarEntries {
 			return refuse("more than %d entries", tarEntries)
@@ -84,7 +84,7 @@ func extractTar(r io.Reader, shown, dir string, most int64) error {
 			if most -= h.Size; most < 0 {
 				return refuse("entry %q of %d bytes: too many bytes", h.Name, h.Size)
 			}
-			if err := extractFile(root, name, t, shown); err != nil {
+			if err := extractFile(root, name, t, set, shown); err != nil {
 				return err
 			}
 		default:
@@ -92,13 +92,13 @@ func extractTar(r io.Reader, shown, dir string, most int64) error {
 		}
 	}
 	if _, err := io.Copy(io.Discard, io.LimitReader(r, most)); err != nil { // to the end, where gzip checks its sum
-		return damaged("cifar10", shown, err)
+		return damaged(set, shown, err)
 	}
 	return nil
 }
 
 // extractFile writes a new file; one name may stand in an archive only once.
-func extractFile(root *os.Root, name string, r io.Reader, shown string) error {
+func extractFile(root *os.Root, name string, r io.Reader, set, shown string) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return notUnpacked(shown, err)
 	}
@@ -115,7 +115,7 @@ func extractFile(root *os.Root, name string, r io.Reader, shown string) error {
 	case w.err != nil:
 		return notWritten(w.err)
 	case err != nil:
-		return damaged("cifar10", shown, err)
+		return damaged(set, shown, err)
 	}
 	return nil
 }

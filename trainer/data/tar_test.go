@@ -43,7 +43,7 @@ func around(t testing.TB) (dir string, check func()) {
 func TestExtractTar(t *testing.T) {
 	dir, check := around(t)
 	b := tarred(t, entry{name: "a/", kind: tar.TypeDir}, entry{name: "a/x", body: []byte("one")}, entry{name: "./b/c/../y", body: []byte("two")}, entry{name: "empty"})
-	require.NoError(t, extractTar(bytes.NewReader(b), "x.tar", dir, 1000))
+	require.NoError(t, extractTar(bytes.NewReader(b), "x", "x.tar", dir, 1000))
 	for p, want := range map[string]string{"a/x": "one", "b/y": "two", "empty": ""} {
 		got, err := os.ReadFile(filepath.Join(dir, p))
 		require.NoError(t, err)
@@ -72,15 +72,15 @@ func TestExtractTarRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, check := around(t)
-			err := extractTar(bytes.NewReader(tarred(t, entries...)), "x.tar", dir, 1000)
+			err := extractTar(bytes.NewReader(tarred(t, entries...)), "x", "x.tar", dir, 1000)
 			refused(t, err, "x.tar")
 			check()
 		})
 	}
 	b := tarred(t, entry{name: "a", body: make([]byte, 5000)})
-	refused(t, extractTar(bytes.NewReader(b[:3000]), "x.tar", t.TempDir(), 1e6), "cut off")
+	refused(t, extractTar(bytes.NewReader(b[:3000]), "x", "x.tar", t.TempDir(), 1e6), "cut off")
 	name := write(t, gzipped(t, b)[:50], t.TempDir(), "x.tar.gz")
-	refused(t, extract(name, t.TempDir()), name, "cut off")
+	refused(t, extract("x", name, t.TempDir()), name, "cut off")
 }
 
 func FuzzTar(f *testing.F) {
@@ -90,7 +90,7 @@ func FuzzTar(f *testing.F) {
 	f.Add(tarred(f, entry{name: "/tmp/x", body: make([]byte, 2000)})[:600])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir, check := around(t)
-		err := extractTar(bytes.NewReader(b), "x.tar", dir, 1<<16)
+		err := extractTar(bytes.NewReader(b), "x", "x.tar", dir, 1<<16)
 		if err != nil {
 			require.Contains(t, err.Error(), "x.tar") // which file is to blame
 		}
