@@ -1,6 +1,9 @@
 package data
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -35,6 +38,23 @@ func TestNormalisations(t *testing.T) {
 		if ok {
 			assert.Len(t, n[0], info.Shape[2])
 			assert.Len(t, n[1], info.Shape[2])
+		}
+	}
+}
+
+// The code on the page about adding a data set is that of the examples, which the compiler and a test have seen.
+func TestPageShowsTheExamples(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "adding-a-data-set.md"))
+	require.NoError(t, err)
+	b, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	code := strings.ReplaceAll(string(b), "\n\t", "\n") // bodies of functions stand at the margin there
+	blocks := strings.Split(string(page), "```go\n")[1:]
+	require.Len(t, blocks, 2)
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		for part := range strings.SplitSeq(strings.ReplaceAll(block, "\n\t", "\n"), "\n\n") {
+			assert.Contains(t, code, strings.TrimSpace(part))
 		}
 	}
 }
