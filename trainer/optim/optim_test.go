@@ -37,7 +37,7 @@ func newRig(t *testing.T, dev device.Device, typ device.DType, o optim.Optimizer
 			m.Free()
 		}
 	})
-	r.tape = ops.NewTape(dev, device.NewArena(r.alloc(1<<20).Mem))
+	r.tape = ops.NewTape(dev, device.NewArena(r.alloc(16*len(w)+1<<12).Mem))
 	r.slots = optim.Slots{W: r.alloc(len(w)), G: r.alloc(len(w)), Hyper: r.alloc(device.HyperLen)}
 	for range o.States() {
 		s := r.alloc(len(w))
@@ -172,8 +172,10 @@ func TestAgainstPyTorch(t *testing.T) {
 					}
 					for k, x := range r.get(r.slots.W) {
 						if want != nil {
-							worst = max(worst, math.Abs(x-want[k]))
-							assert.InDelta(t, want[k], x, tolerance, "%s, %s %s: element %d after step %d", c.ID, name, typ, k, i+1)
+							d := math.Abs(x - want[k])
+							if worst = max(worst, d); !(d <= tolerance) {
+								t.Errorf("%s, %s %s: element %d after step %d: %v, wanted %v", c.ID, name, typ, k, i+1, x, want[k])
+							}
 						}
 					}
 				}
@@ -222,11 +224,11 @@ func TestForms(t *testing.T) {
 				}
 				before := r.all()
 				r.step(o, 4, bad, 0)
-				assert.Equal(t, before, r.all(), "%s on %s, %d elements: a step that is not ok", name, on, n)
+				assert.Zero(t, distance(before, r.all()), "%s on %s, %d elements: a step that is not ok", name, on, n)
 				if first == nil {
 					first = before
 				}
-				assert.InDeltaSlice(t, first, before, 1e-13, "%s on %s, %d elements", name, on, n) // a few roundings of numbers near 1
+				assert.LessOrEqual(t, distance(first, before), 1e-13, "%s on %s, %d elements", name, on, n) // a few roundings of numbers near 1
 
 				decay := 0.3
 				own, like := newRig(t, devs[on], device.F64, o, w), newRig(t, devs[on], device.F64, o, w)
@@ -234,11 +236,27 @@ func TestForms(t *testing.T) {
 				own.step(o, 1, gs[0], 1)
 				same := rescaled(o, 0.25, decay)
 				like.step(same, 1, gs[0], 1)
-				assert.InDeltaSlice(t, like.all(), own.all(), 1e-15, "%s on %s: a group", name, on) // a quarter is exact; decay too
+				assert.LessOrEqual(t, distance(like.all(), own.all()), 1e-15, "%s on %s: a group", name, on) // a quarter is exact; decay too
 				assert.Equal(t, []float64{o.LearningRate(), 0.5, 1, 1}, own.get(own.slots.Hyper), "the shared numbers stay")
 			}
 		}
 	}
+}
+
+// distance is the largest difference; +Inf if there is a NaN, or another number of elements.
+func distance(a, b []float64) (worst float64) {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	for i := range a {
+		if d := math.Abs(a[i] - b[i]); d > worst || math.IsNaN(d) {
+			worst = d
+		}
+		if math.IsNaN(worst) {
+			return math.Inf(1)
+		}
+	}
+	return worst
 }
 
 func rescaled(o optim.Optimizer, rate, decay float64) optim.Optimizer {
