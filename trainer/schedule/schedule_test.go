@@ -97,6 +97,7 @@ func TestShapes(t *testing.T) {
 		"linear":            {schedule.Config{Name: "linear"}, []float64{1, 0.75, 0.5, 0.25}},
 		"linear, rising":    {schedule.Config{Name: "linear", Start: 0.5, Final: 1, Period: 2}, []float64{0.5, 0.75, 1, 1}},
 		"step by share":     {schedule.Config{Name: "step", Every: 0.5, Gamma: 0.1}, []float64{1, 1, 0.1, 0.1}},
+		"step every update": {schedule.Config{Name: "step", Every: 0.1, Gamma: 0.5}, []float64{1, 0.5, 0.25, 0.125}}, // a share of less than one update
 		"one-cycle":         {schedule.Config{Name: "onecycle", Warmup: 0.5}, []float64{0, 0.5, 1, 0.5}},
 		"one-cycle, no up":  {schedule.Config{Name: "onecycle"}, []float64{1, 0.75, 0.5, 0.25}},
 		"piecewise, shares": {schedule.Config{Name: "piecewise", At: []float64{0, 0.5, 1}, Values: []float64{0, 1, 0}}, []float64{0, 0.5, 1, 0.5}},
