@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,5 +53,39 @@ func TestRun(t *testing.T) {
 		assert.Equal(t, c.status, run(c.args, &out, &err), name)
 		assert.Equal(t, c.out, out.String(), name)
 		assert.Contains(t, err.String(), c.err, name)
+	}
+}
+
+// Cases at the edges of what the format allows, with numbers by hand.
+func TestEdgesOfTheFormat(t *testing.T) {
+	lr := func(op, params, want string, n int) string {
+		return fmt.Sprintf(`{"id": %q, "op": "lr.%s", "params": {%s}, "expected": {"lr": {"shape": [%d], "data": [%s]}}}`, op, op, params, n, want)
+	}
+	cases := []string{
+		lr("linear", `"initial": 0, "final": 1, "num_iters": 4`, "0, 0.25, 0.5, 0.75, 1, 1", 6),
+		lr("piecewise", `"steps": [1], "values": [1, 2]`, "1, 2, 2", 3), // a level more than steps
+		lr("piecewise", `"steps": [0, 1], "values": [0, 3]`, "0, 3, 3", 3),
+		lr("onecycle", `"max": 2, "num_iters": 4, "warmup": 0.5`, "0, 1, 2, 1, 0, 0", 6), // past its end
+		lr("onecycle", `"max": 2, "num_iters": 4, "warmup": 0.5`, "0, 1", 2),
+		lr("cosine", `"initial": 1, "min": 0, "num_iters": 2`, "1, 0.5, 0, 0.5, 1", 5),
+		lr("cosine", `"initial": 1, "min": 0, "num_iters": 2, "restart": true`, "1, 0.5, 1, 0.5, 1", 5),
+		`{"id": "adam", "op": "optim.adam", "params": {"lr": 0.1, "beta1": 0, "eps": 0}, "inputs": {"x0": {"shape": [1], "data": [1]}, "grad_steps": {"shape": [2, 1], "data": [3, 3]}},
+		  "expected": {"trajectory": {"shape": [2, 1], "data": [0.9, 0.8]}}, "atol": {"trajectory": 1e-12}}`,
+	}
+	for _, c := range cases {
+		var out, err bytes.Buffer
+		assert.Equal(t, 0, run([]string{file(t, c)}, &out, &err), "%s\n%s%s", c, &out, &err)
+	}
+	for say, c := range map[string]string{
+		"final: -2":      lr("linear", `"initial": -1, "final": 2`, "1", 1),
+		"final: NaN":     lr("cosine", `"initial": 0`, "0", 1),
+		"expected.lr":    `{"id": "a", "op": "lr.step", "expected": {}}`,
+		"not l2 or":      `{"id": "a", "op": "optim.sgd", "params": {"decay": "L1"}, "inputs": {}}`,
+		"adamw is":       `{"id": "a", "op": "optim.adamw", "params": {"decay": "l2"}, "inputs": {}}`,
+		"grad_steps has": `{"id": "a", "op": "optim.sgd", "inputs": {"x0": {"shape": [2], "fill": 1}, "grad_steps": {"shape": [2, 1], "fill": 1}}}`,
+	} {
+		var out, err bytes.Buffer
+		assert.Equal(t, 1, run([]string{file(t, c)}, &out, &err), "%s\n%s", c, &out)
+		assert.Contains(t, out.String(), say)
 	}
 }
