@@ -19,8 +19,9 @@ import (
 const mostPixels = 1 << 27
 
 // Picture reads a PNG or JPEG file as bytes (H,W,C) of shape: 1 channel is luma (ITU-R BT.601), 3 are red, green and
-// blue, 4 have alpha too, which the others ignore. An orientation that a camera noted is not followed. A picture of another size is an error unless fit is set: then it is
-// scaled, with its sides' proportion kept, until it just covers the shape, and the rest is cut off on both sides alike.
+// blue, 4 have alpha too, which the others ignore. An orientation that a camera noted is not followed. A picture of
+// another size is an error unless fit is set: then it is scaled, with its sides' proportion kept, until it just covers
+// the shape, and the rest is cut off on both sides alike.
 func Picture(path string, shape [3]int, fit bool) ([]byte, error) {
 	b, err := readPicture(path)
 	if err != nil {

@@ -28,18 +28,28 @@ type Set interface {
 	Images(dst []byte, indices []int32) error
 }
 
-// New is the Set of images (uint8, (N,H,W,C)) with labels (int32, (N)) that number classes. It keeps the memory of both.
+// New is the Set of images (uint8, (N,H,W,C)) with labels (int32, (N)) that number classes. It keeps the memory of both,
+// unless they are slices or transposed views that do not lie in row-major order: then it keeps a copy.
 func New(name string, classes []string, images, labels *tensor.Dense) (Set, error) {
-	px, ok := images.Data().([]uint8)
-	if s := images.Shape(); !ok || len(s) != 4 {
-		return nil, fault.Usagef("give images as uint8 of shape (N,H,W,C)", "data set %s: images are %v of shape %v", name, images.Dtype(), s)
-	}
-	ls, ok := labels.Data().([]int32)
-	if !ok {
-		return nil, fault.Usagef("give labels as int32 of shape (N)", "data set %s: labels are %v", name, labels.Dtype())
-	}
 	s := images.Shape()
+	px, ok := backing[uint8](images)
+	if !ok || len(s) != 4 {
+		return nil, fault.Usagef("give images as uint8 of shape (N,H,W,C), in row-major order", "data set %s: images are %v of shape %v", name, images.Dtype(), s)
+	}
+	ls, ok := backing[int32](labels)
+	if !ok || len(labels.Shape()) != 1 {
+		return nil, fault.Usagef("give labels as int32 of shape (N)", "data set %s: labels are %v of shape %v", name, labels.Dtype(), labels.Shape())
+	}
 	return newMemory(name, [3]int{s[1], s[2], s[3]}, classes, px, ls)
+}
+
+// backing is the elements of x in row-major order; false if they are of another type or lie column by column.
+func backing[T uint8 | int32](x *tensor.Dense) ([]T, bool) {
+	if x.RequiresIterator() { // a view: Data would be the elements as they lie below it
+		x = x.Materialize().(*tensor.Dense)
+	}
+	v, ok := x.Data().([]T)
+	return v, ok && !x.DataOrder().IsColMajor()
 }
 
 // memory is a Set whose pictures lie one after the other in memory.

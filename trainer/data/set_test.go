@@ -30,6 +30,8 @@ func TestNew(t *testing.T) {
 		{tensor.New(tensor.WithShape(2, 1, 1, 1), tensor.WithBacking([]float32{1, 2})), ls, digits, "images are float32"},
 		{tensor.New(tensor.WithShape(2, 1), tensor.WithBacking([]byte{1, 2})), ls, digits, "of shape (2, 1)"},
 		{px, tensor.New(tensor.WithShape(2), tensor.WithBacking([]int64{0, 1})), digits, "labels are int64"},
+		{px, tensor.New(tensor.WithShape(2, 1), tensor.WithBacking([]int32{0, 1})), digits, "of shape (2, 1)"},
+		{tensor.New(tensor.WithShape(2, 1, 3, 1), tensor.AsFortran([]byte{1, 2, 3, 4, 5, 6})), ls, digits, "of shape (2, 1, 3, 1)"},
 		{px, tensor.New(tensor.WithShape(3), tensor.WithBacking([]int32{0, 1, 1})), digits, "3 labels and 2 bytes"},
 		{px, ls, digits[:1], "record 1: label 1 is not in 0..0"},
 		{px, tensor.New(tensor.WithShape(2), tensor.WithBacking([]int32{-1, 1})), digits, "record 0: label -1"},
@@ -39,6 +41,30 @@ func TestNew(t *testing.T) {
 	}
 	assert.Panics(t, func() { _ = s.Images(make([]byte, 6), []int32{10}) })
 	assert.Panics(t, func() { _ = s.Images(make([]byte, 5), []int32{0}) })
+}
+
+// Views are read as the elements they show, not as those lie in memory.
+func TestNewOfViews(t *testing.T) {
+	planes := tensor.New(tensor.WithShape(2, 3, 1, 2), tensor.WithBacking([]byte{0, 1, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51})) // (N,C,H,W)
+	pairs := tensor.New(tensor.WithShape(2, 2), tensor.WithBacking([]int32{4, 0, 5, 0}))
+	require.NoError(t, planes.T(0, 2, 3, 1))
+	labels, err := pairs.Slice(nil, tensor.S(0))
+	require.NoError(t, err)
+	s, err := New("x", digits, planes, labels.(*tensor.Dense))
+	require.NoError(t, err)
+	assert.Equal(t, [3]int{1, 2, 3}, s.Shape())
+	assert.Equal(t, []int32{4, 5}, s.Labels())
+	px, _ := Bytes(s)
+	assert.Equal(t, []byte{0, 10, 20, 1, 11, 21, 30, 40, 50, 31, 41, 51}, px.Data())
+	two, err := px.Slice(nil, nil, nil, tensor.S(1, 3))
+	require.NoError(t, err)
+	s, err = New("x", digits, two.(*tensor.Dense), labels.(*tensor.Dense))
+	require.NoError(t, err)
+	px, _ = Bytes(s)
+	one, err := New("x", digits, tensor.New(tensor.WithShape(1, 1, 1, 1), tensor.WithBacking([]byte{9})), tensor.New(tensor.WithShape(1), tensor.WithBacking([]int32{3})))
+	require.NoError(t, err)
+	assert.Equal(t, []int32{3}, one.Labels())
+	assert.Equal(t, []byte{10, 20, 11, 21, 40, 50, 41, 51}, px.Data())
 }
 
 func TestSubset(t *testing.T) {
