@@ -31,8 +31,9 @@ type GetOptions struct {
 }
 
 // Get brings the data set called name into dir, unless dir already holds it as Verify wants, and tells what it found in
-// the end. MNIST goes to dir/mnist, CIFAR-10 to dir/cifar-10-batches-bin. What a broken download has left in *.part is
-// gone on with, here or in a later call. A file takes its place only once its content is right.
+// the end. MNIST goes to dir/mnist and CIFAR-10 to dir/cifar-10-batches-bin, or to where files of theirs lie already.
+// What a broken download has left in *.part is gone on with, here or in a later call. A file takes its place only once
+// its content is right.
 func Get(ctx context.Context, name, dir string, o GetOptions) ([]Part, error) {
 	g := &getter{GetOptions: o, tries: 4, pause: time.Second, stall: time.Minute}
 	if g.Client == nil {
@@ -103,7 +104,8 @@ func getMNIST(ctx context.Context, dir string, g *getter) error {
 	return nil
 }
 
-// getCIFAR10 downloads the archive, unpacks it beside its place, and moves the files there.
+// getCIFAR10 downloads the archive, unpacks it beside its place, and moves the files there: to where files of the set are
+// found already, so that they do not hide the right ones, else to dir/cifar-10-batches-bin.
 func getCIFAR10(ctx context.Context, dir string, g *getter) (err error) {
 	archive, pattern := filepath.Join(dir, cifarArchive), "."+cifarFolder+".tmp-"
 	sweep := func() error { // of this call, or of one that was killed
@@ -137,6 +139,9 @@ func getCIFAR10(ctx context.Context, dir string, g *getter) (err error) {
 		return err
 	}
 	from, to := filepath.Join(temp, cifarFolder), filepath.Join(dir, cifarFolder)
+	if _, place, err := cifarFrom(dir); err == nil && isDir(place) {
+		to = place
+	}
 	if !isDir(from) {
 		from = temp // an archive without the folder
 	}

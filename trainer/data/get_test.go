@@ -354,6 +354,13 @@ func TestGetCIFAR10(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, good.asked, 1, "nor where the archive is there")
 
+	inside := t.TempDir() // dir is the folder itself, and has a wrong file
+	writeCIFAR(t, inside, other)
+	_, err = newGetter().set(t.Context(), "cifar10", inside)
+	require.NoError(t, err)
+	assert.Len(t, good.asked, 2)
+	assert.NotContains(t, names(inside), cifarFolder)
+
 	cifarAddresses = nil
 	empty := t.TempDir()
 	_, err = newGetter(evil.URL, bad.URL).set(t.Context(), "cifar10", empty)
