@@ -15,12 +15,14 @@ import (
 
 func nan() float64 { return math.NaN() }
 
-// TestStepsAllocateNothing counts the allocations of 200 captured steps, metrics fetched, once each form is captured.
+// TestStepsAllocateNothing counts the allocations of 200 captured steps, metrics fetched, once each form is captured. The
+// runtime allocates too when it starts a thread, as it may after reading the statistics; what a step allocates would be
+// in every window of 200 steps, so the least of a few is looked at.
 func TestStepsAllocateNothing(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		d := open(t, "cpu", threads)
 		o := options()
-		o.Epochs, o.MicroBatches = 100, 2
+		o.Epochs, o.MicroBatches = 200, 2
 		train := pictures(t, 150, 1)
 		e, err := trainer.NewEngine(d, network(t, convNet), train, o)
 		require.NoError(t, err)
@@ -42,12 +44,16 @@ func TestStepsAllocateNothing(t *testing.T) {
 			}
 		}
 		steps(2*e.StepsPerEpoch() + 1)
-		var before, after runtime.MemStats
 		runtime.GC()
-		runtime.ReadMemStats(&before)
-		steps(200)
-		runtime.ReadMemStats(&after)
-		assert.Zero(t, after.Mallocs-before.Mallocs, "%d threads", threads)
+		least := uint64(math.MaxUint64)
+		for window := 0; window < 5 && least > 0; window++ {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			steps(200)
+			runtime.ReadMemStats(&after)
+			least = min(least, after.Mallocs-before.Mallocs)
+		}
+		assert.Zero(t, least, "%d threads", threads)
 		require.NoError(t, e.Close())
 		require.NoError(t, d.Close())
 	}

@@ -23,8 +23,8 @@ type pool struct {
 
 type sleeper struct {
 	asleep atomic.Bool
-	wake   chan struct{}
-	_      [48]byte // a cache line each
+	parker
+	_ [56]byte // a cache line each
 }
 
 // spins is how often a worker looks for a new phase before it sleeps: about 20 microseconds.
@@ -34,7 +34,6 @@ func newPool(n int) *pool {
 	p := &pool{n: n, sleepers: make([]sleeper, n)}
 	p.gone.Add(n - 1)
 	for w := 1; w < n; w++ {
-		p.sleepers[w].wake = make(chan struct{}, 1)
 		go p.work(w)
 	}
 	return p
@@ -55,7 +54,7 @@ func (p *pool) run(ph *phase) {
 	p.state.Store((gen + 1) << 32)
 	for w := 1; w < min(p.n, ph.n); w++ {
 		if s := &p.sleepers[w]; s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
-			s.wake <- struct{}{}
+			s.unpark()
 		}
 	}
 	p.help(0)
@@ -102,7 +101,7 @@ func (p *pool) work(w int) {
 			if (p.state.Load()>>32 != seen || p.closed.Load()) && me.asleep.CompareAndSwap(true, false) {
 				break
 			}
-			<-me.wake
+			me.park()
 			i = 0
 		}
 		if p.closed.Load() {
@@ -119,7 +118,7 @@ func (p *pool) close() {
 	}
 	for w := 1; w < p.n; w++ {
 		if s := &p.sleepers[w]; s.asleep.CompareAndSwap(true, false) {
-			s.wake <- struct{}{}
+			s.unpark()
 		}
 	}
 	p.gone.Wait()
