@@ -77,3 +77,25 @@ func writePNG(t *testing.T, path string, w, h int, at func(x, y int) byte) {
 	require.NoError(t, png.Encode(&b, m))
 	write(t, path, b.Bytes())
 }
+
+// writeCIFAR10 writes the six files of a small data set in CIFAR-10's format; each class is a colour, under a pattern.
+func writeCIFAR10(t *testing.T, dir string, perBatch, test int) {
+	t.Helper()
+	for i, name := range []string{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"} {
+		n := perBatch
+		if i == 5 {
+			n = test
+		}
+		var b []byte
+		for k := range n {
+			label := (k + i) % 10
+			b = append(b, byte(label))
+			for c := range 3 {
+				for p := range 1024 {
+					b = append(b, byte(label*(20+c)+(p*(k+3)+p/32*i)%50))
+				}
+			}
+		}
+		write(t, filepath.Join(dir, "cifar-10-batches-bin", name), b)
+	}
+}

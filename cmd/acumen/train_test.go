@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/model/safetensors"
 )
 
 func read(t *testing.T, parts ...string) string {
@@ -193,6 +195,36 @@ func TestSignals(t *testing.T) {
 		assert.Equal(t, c.status, wait().status)
 		assert.NotContains(t, read(t, dir, "job", "log.txt"), "finished")
 	}
+}
+
+// A run of cnn, with augmentation and dropout, that is stopped in the middle of its second epoch and goes on ends in the
+// bytes of one that was never stopped, weights, optimiser state and all.
+func TestStoppedAndResumedEndsInTheSameBytes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such signals")
+	}
+	if testing.Short() {
+		t.Skip("it trains cnn")
+	}
+	dir := t.TempDir()
+	writeCIFAR10(t, filepath.Join(dir, "data"), 16, 10)
+	job := func(name string) []string {
+		return []string{"train", "cifar10/cnn", "--data-dir", "data", "--run", name, "--resume=auto", "--progress", "plain",
+			"--set", "trainer.epochs=2", "--set", "trainer.batch=8", "--set", "trainer.log_every=1"}
+	}
+	succeed(t, dir, job("straight")...)
+	p, wait := started(t, dir, "step 12/20 ", job("stopped")...)
+	require.NoError(t, p.Signal(syscall.SIGTERM))
+	o := wait()
+	require.Equal(t, 143, o.status, o.errors)
+	assert.Regexp(t, `stopped after step 1[2-9]: terminated`, o.errors, "in the second epoch, before its end")
+	succeed(t, dir, job("stopped")...)
+	want, err := safetensors.Read(strings.NewReader(read(t, dir, "straight", "last.safetensors")))
+	require.NoError(t, err)
+	got, err := safetensors.Read(strings.NewReader(read(t, dir, "stopped", "last.safetensors")))
+	require.NoError(t, err)
+	assert.Greater(t, len(want.Tensors), 30, "weights and momentum")
+	assert.Equal(t, want.Tensors, got.Tensors)
 }
 
 func TestSmoke(t *testing.T) {
