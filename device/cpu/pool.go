@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // pool is threads that share the parts of one phase after the other. The caller is worker 0; the others spin for a
@@ -23,17 +24,24 @@ type pool struct {
 
 type sleeper struct {
 	asleep atomic.Bool
-	parker
-	_ [56]byte // a cache line each
+	wake   chan struct{}
+	_      [48]byte // a cache line each
 }
 
-// spins is how often a worker looks for a new phase before it sleeps: about 20 microseconds.
-const spins = 4000
+// A worker that finds no new phase looks for about 200 microseconds, longer than the parts of a step that one thread does
+// alone; then it naps between looks, for 0.1 s in all; then it sleeps until it is woken. A goroutine that sleeps takes a
+// record from a list of the runtime's, which allocates when it is empty: in a step no worker should come to that.
+const (
+	spins   = 40000
+	naps    = 100
+	longest = time.Millisecond
+)
 
 func newPool(n int) *pool {
 	p := &pool{n: n, sleepers: make([]sleeper, n)}
 	p.gone.Add(n - 1)
 	for w := 1; w < n; w++ {
+		p.sleepers[w].wake = make(chan struct{}, 1)
 		go p.work(w)
 	}
 	return p
@@ -54,7 +62,7 @@ func (p *pool) run(ph *phase) {
 	p.state.Store((gen + 1) << 32)
 	for w := 1; w < min(p.n, ph.n); w++ {
 		if s := &p.sleepers[w]; s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
-			s.unpark()
+			s.wake <- struct{}{}
 		}
 	}
 	p.help(0)
@@ -97,11 +105,15 @@ func (p *pool) work(w int) {
 			if p.closed.Load() {
 				return
 			}
+			if n := i - spins; n < naps {
+				time.Sleep(min(longest, time.Duration(n+1)*50*time.Microsecond))
+				continue
+			}
 			me.asleep.Store(true)
 			if (p.state.Load()>>32 != seen || p.closed.Load()) && me.asleep.CompareAndSwap(true, false) {
 				break
 			}
-			me.park()
+			<-me.wake
 			i = 0
 		}
 		if p.closed.Load() {
@@ -118,7 +130,7 @@ func (p *pool) close() {
 	}
 	for w := 1; w < p.n; w++ {
 		if s := &p.sleepers[w]; s.asleep.CompareAndSwap(true, false) {
-			s.unpark()
+			s.wake <- struct{}{}
 		}
 	}
 	p.gone.Wait()

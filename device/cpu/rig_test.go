@@ -160,7 +160,7 @@ func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.Vie
 			continue
 		}
 		if replay != nil {
-			require.Zero(t, testing.AllocsPerRun(1, replay.Launch), "allocations of a replay")
+			require.Zero(t, allocations(replay.Launch), "allocations of a replay")
 		}
 		for j := range got {
 			for e := range got[j] {
@@ -205,4 +205,14 @@ func tolerance(typ device.DType, n int) float64 {
 		return 8e-3 // one rounding to 8 bits
 	}
 	return eps * (4 + float64(n)/8)
+}
+
+// allocations is what f allocates. The runtime allocates too, when it starts a thread or a timer; what f does is in every
+// one of a few calls.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for i := 0; i < 5 && least > 0; i++ {
+		least = min(least, testing.AllocsPerRun(1, f))
+	}
+	return least
 }
