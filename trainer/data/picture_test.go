@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -170,4 +171,26 @@ func TestResample(t *testing.T) {
 	assert.InDelta(t, 0, math.Abs(float64(down[0])-8.0/7), 1e-6)           // triangle 1/4 3/4 3/4 [1/4] inside: (8/4)/(7/4)
 	two := resample([]float32{1, 10, 3, 30}, 1, 2, 2, 1, 0, 2)
 	assert.Equal(t, []float32{2, 20}, two)
+}
+
+// Whatever a picture's bytes are, it gives pixels of the shape that was asked for, or an error that names the file.
+func FuzzPicture(f *testing.F) {
+	f.Add(pngOf(f, grey(2, 3, func(y, x int) byte { return byte(9*y + x) })), true)
+	var b bytes.Buffer
+	require.NoError(f, jpeg.Encode(&b, grey(9, 8, func(y, x int) byte { return byte(y ^ x) }), nil))
+	f.Add(b.Bytes(), false)
+	f.Add([]byte("\x89PNG\r\n\x1a\n"), true)
+	path := filepath.Join(f.TempDir(), "x.png")
+	f.Fuzz(func(t *testing.T, raw []byte, fit bool) {
+		if c, _, err := image.DecodeConfig(bytes.NewReader(raw)); err == nil && c.Width*c.Height > 1<<20 {
+			return // allowed, but slow
+		}
+		require.NoError(t, os.WriteFile(path, raw, 0o666))
+		px, err := Picture(path, [3]int{2, 3, 3}, fit)
+		if err != nil {
+			assert.Contains(t, err.Error(), path)
+			return
+		}
+		assert.Len(t, px, 18)
+	})
 }

@@ -31,14 +31,16 @@ type Row struct {
 	Top5               *float64 `json:"top5,omitempty"`
 	LR                 *float64 `json:"lr,omitempty"`
 	GradNorm           *float64 `json:"grad_norm,omitempty"`
+	LossScale          *float64 `json:"loss_scale,omitempty"`
+	SkippedSteps       *float64 `json:"skipped_steps,omitempty"` // since training began
 	ExamplesPerSecond  *float64 `json:"examples_per_second,omitempty"`
 }
 
-var columns = []string{"kind", "epoch", "step", "time", "loss", "accuracy", "validation_loss", "validation_accuracy", "top5", "lr", "grad_norm", "examples_per_second"}
+var columns = []string{"kind", "epoch", "step", "time", "loss", "accuracy", "validation_loss", "validation_accuracy", "top5", "lr", "grad_norm", "loss_scale", "skipped_steps", "examples_per_second"}
 
 func (r Row) record() []string {
 	rec := []string{r.Kind, strconv.Itoa(r.Epoch), strconv.Itoa(r.Step), r.Time.Format(time.RFC3339)}
-	for _, v := range []*float64{r.Loss, r.Accuracy, r.ValidationLoss, r.ValidationAccuracy, r.Top5, r.LR, r.GradNorm, r.ExamplesPerSecond} {
+	for _, v := range []*float64{r.Loss, r.Accuracy, r.ValidationLoss, r.ValidationAccuracy, r.Top5, r.LR, r.GradNorm, r.LossScale, r.SkippedSteps, r.ExamplesPerSecond} {
 		s := ""
 		if v != nil {
 			s = strconv.FormatFloat(*v, 'g', -1, 64)
@@ -76,6 +78,9 @@ func rowsOf(e trainer.Event) []Row {
 		r.Kind, r.Loss, r.Accuracy, r.Top5 = "test", num(t.Loss), num(t.Top1), num(t.Top5)
 	default:
 		return nil
+	}
+	if e.LossScale != 0 && e.Kind != trainer.EventFinish {
+		r.LossScale, r.SkippedSteps = num(e.LossScale), num(float64(e.SkippedSteps))
 	}
 	if e.ExamplesPerSecond > 0 {
 		r.ExamplesPerSecond = num(math.Round(e.ExamplesPerSecond))
@@ -126,7 +131,10 @@ func (f *Folder) Rows() ([]Row, error) {
 		}
 		rows = append(rows, r)
 	}
-	return rows, s.Err()
+	if err := s.Err(); err != nil {
+		return nil, fault.Usagef("remove the line", "%s:%d: %w", f.file(MetricsFile), len(rows)+1, err)
+	}
+	return rows, nil
 }
 
 // rewrite keeps the rows up to a step, and opens both files behind them. The table is made again from the lines, so that

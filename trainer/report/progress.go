@@ -140,7 +140,7 @@ func Line(e trainer.Event, epochs int) string {
 		}
 		return s
 	case trainer.EventStep:
-		return fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  accuracy %.1f %%  lr %.4g  %s images/s", min(e.Epoch+1, epochs), epochs, e.Step, e.Steps, e.Loss, 100*e.Accuracy, e.LR, thousands(int(e.ExamplesPerSecond)))
+		return fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  accuracy %.1f %%  lr %.4g%s  %s images/s", min(e.Epoch+1, epochs), epochs, e.Step, e.Steps, e.Loss, 100*e.Accuracy, e.LR, scaling(e), thousands(int(e.ExamplesPerSecond)))
 	case trainer.EventEpoch:
 		s := fmt.Sprintf("epoch %d/%d  train loss %.4f  accuracy %.2f %%", e.Epoch, epochs, e.TrainLoss, 100*e.TrainAccuracy)
 		if v := e.Validation; v != nil {
@@ -149,13 +149,25 @@ func Line(e trainer.Event, epochs int) string {
 				s += "  (best)"
 			}
 		}
-		return s + fmt.Sprintf("  %s images/s", thousands(int(e.ExamplesPerSecond)))
+		return s + scaling(e) + fmt.Sprintf("  %s images/s", thousands(int(e.ExamplesPerSecond)))
 	case trainer.EventCheckpoint:
 		return "saved " + e.Path
 	case trainer.EventNote:
 		return e.Text
 	}
 	return ""
+}
+
+// scaling tells the loss scale and how many steps it has skipped, empty where losses are not scaled.
+func scaling(e trainer.Event) string {
+	if e.LossScale == 0 {
+		return ""
+	}
+	s := "  loss scale " + strconv.FormatFloat(e.LossScale, 'f', -1, 64)
+	if e.SkippedSteps > 0 {
+		s += fmt.Sprintf(" (%s skipped)", thousands(e.SkippedSteps))
+	}
+	return s
 }
 
 // pace is where a run of the program began.

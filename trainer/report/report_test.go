@@ -279,3 +279,27 @@ func TestDownload(t *testing.T) {
 	assert.Contains(t, b.String(), "a.gz")
 	assert.True(t, strings.HasSuffix(b.String(), "\n"))
 }
+
+// Whatever stands in a run's metrics, it is read as rows or refused with the file's name; what was read can be gone on with.
+func FuzzRows(f *testing.F) {
+	f.Add([]byte("{\"kind\":\"step\",\"epoch\":1,\"step\":3,\"loss\":0.5}\n{\"kind\":\"epoch\",\"epoch\":1,\"step\":3}\n"))
+	f.Add([]byte("{\"kind\":\"step\"}\n{\"ki"))
+	f.Add([]byte("\n"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		folder, err := At(dir)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, MetricsFile), raw, 0o666))
+		rows, err := folder.Rows()
+		if err != nil {
+			assert.Contains(t, err.Error(), MetricsFile)
+			return
+		}
+		m, err := folder.OpenMetrics()
+		require.NoError(t, err)
+		require.NoError(t, m.Close())
+		again, err := folder.Rows()
+		require.NoError(t, err)
+		assert.LessOrEqual(t, len(again), len(rows))
+	})
+}
