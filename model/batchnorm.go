@@ -18,10 +18,10 @@ type BatchNorm struct {
 // NewBatchNorm makes a batch norm with momentum 0.1 and eps 1e-5. Without scale gamma is fixed at 1.
 func NewBatchNorm(channels int, scale bool) *BatchNorm {
 	shape := []int{channels}
-	b := &BatchNorm{Channels: channels, Momentum: 0.1, Eps: 1e-5, Beta: &Param{Shape: shape, Init: Zeros()},
+	b := &BatchNorm{Channels: channels, Momentum: 0.1, Eps: 1e-5, Beta: &Param{Shape: shape, Init: Zeros(), Full: true},
 		Mean: &Buffer{Shape: shape}, Var: &Buffer{Shape: shape, Fill: 1}}
 	if scale {
-		b.Gamma = &Param{Shape: shape, Init: Ones()}
+		b.Gamma = &Param{Shape: shape, Init: Ones(), Full: true}
 	}
 	return b
 }

@@ -47,10 +47,6 @@ func appendNumber(dst []byte, f float64, t device.DType) []byte {
 		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
 	case device.F32:
 		return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(f)))
-	case device.F16:
-		return binary.LittleEndian.AppendUint16(dst, device.F32ToF16(float32(f)))
-	case device.BF16:
-		return binary.LittleEndian.AppendUint16(dst, device.F32ToBF16(float32(f)))
 	}
 	panic(fmt.Sprintf("model: no weights of type %s", t))
 }
@@ -67,16 +63,7 @@ func hostDense(b []byte, shape []int, t device.DType) *tensor.Dense {
 	}
 	x := make([]float32, n)
 	for i := range x {
-		switch t {
-		case device.F32:
-			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-		case device.F16:
-			x[i] = device.F16ToF32(binary.LittleEndian.Uint16(b[2*i:]))
-		case device.BF16:
-			x[i] = device.BF16ToF32(binary.LittleEndian.Uint16(b[2*i:]))
-		default:
-			panic(fmt.Sprintf("model: no weights of type %s", t))
-		}
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 	}
 	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(x))
 }

@@ -21,6 +21,7 @@ type Param struct {
 	Shape  []int
 	Init   Initializer
 	Frozen bool          // never trained, whatever the trainer's groups say
+	Full   bool          // read in f32 where other weights are read in half precision
 	Value  *tensor.Dense // float32 or float64, row by row; nil before Init
 }
 

@@ -12,8 +12,8 @@ import (
 
 // StorageOptions say what memory a network gets.
 type StorageOptions struct {
-	// Type is the type of the weights: f32, f64, f16 or bf16. Gradients, optimiser state and running statistics are f64
-	// beside f64 weights, else f32.
+	// Type is the type of activations and of the weights that they are computed with: f32, f64, f16 or bf16. Masters of
+	// f16 and bf16 weights, gradients, optimiser state and running statistics are f32; in f64 networks all is f64.
 	Type device.DType
 	// Train gives the network gradients. Without it there are weights and running statistics only, all in group 0.
 	Train bool
@@ -27,8 +27,11 @@ type StorageOptions struct {
 // last; a parameter starts on 256 bytes and what lies between two is 0, so that sums and largest values over a whole
 // array are right.
 type Storage struct {
-	// W is all parameters, rank 1.
+	// W is all parameters, rank 1, f64 in f64 networks, else f32.
 	W device.View
+	// Half is W rounded to f16 or bf16, which is what forward and backward read; the zero View in f32 and f64 networks.
+	// Params that are Full are read from W all the same.
+	Half device.View
 	// G is the gradients of the parameters that are not frozen, where those lie in W; the zero View if Train is false.
 	G device.View
 	// Run is the running statistics, which evaluation reads. Next is what training writes until Commit; the zero View if
@@ -59,7 +62,7 @@ func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, er
 	}
 	s := &Storage{dev: dev, net: net, groups: make([]span, max(o.Groups, 1)), params: make([]span, len(net.params)),
 		frozen: make([]bool, len(net.params)), index: map[string]int{}}
-	acc := device.F32
+	acc, half := device.F32, o.Type.Size() == 2
 	if o.Type == device.F64 {
 		acc = device.F64
 	}
@@ -79,7 +82,10 @@ func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, er
 		t device.DType
 		n int
 	}
-	arrays := []array{{&s.W, o.Type, total}}
+	arrays := []array{{&s.W, acc, total}}
+	if half {
+		arrays = append(arrays, array{&s.Half, o.Type, total})
+	}
 	if o.Train {
 		arrays = append(arrays, array{&s.G, acc, trained})
 	}
@@ -202,10 +208,13 @@ func (s *Storage) Set(flat device.View, path string, x *tensor.Dense) error {
 		return fmt.Errorf("parameter %s: %w", path, err)
 	}
 	s.dev.Upload(v, b)
+	if s.Half.Valid() && flat.Mem == s.W.Mem {
+		s.dev.Copy(s.params[s.index[path]].of(s.Half, v.Shape()), v)
+	}
 	return nil
 }
 
-// Upload writes the host values of all parameters and buffers to W, Run and Next.
+// Upload writes the host values of all parameters and buffers to W, Half, Run and Next.
 func (s *Storage) Upload() error {
 	all := make([]byte, s.W.Bytes())
 	for i, p := range s.net.params {
@@ -223,6 +232,9 @@ func (s *Storage) Upload() error {
 		}
 	}
 	s.dev.Upload(s.W, all)
+	if s.Half.Valid() {
+		s.dev.Copy(s.Half, s.W)
+	}
 	if s.Run.Valid() {
 		s.dev.Upload(s.Run, run)
 	}
@@ -267,7 +279,11 @@ type nextOf struct{ *Buffer }
 // Bind makes the network's modules find this storage when they run on tape.
 func (s *Storage) Bind(tape *ops.Tape) {
 	for i, p := range s.net.params {
-		w := s.params[i].of(s.W, p.Shape)
+		from := s.W
+		if s.Half.Valid() && !p.Full {
+			from = s.Half
+		}
+		w := s.params[i].of(from, p.Shape)
 		if s.frozen[i] || !s.G.Valid() {
 			tape.Bind(p.Param, ops.Leaf(w))
 		} else {
@@ -281,6 +297,14 @@ func (s *Storage) Bind(tape *ops.Tape) {
 			next = s.buffers[i].of(s.Next, b.Shape)
 		}
 		tape.Bind(nextOf{b.Buffer}, ops.Leaf(next))
+	}
+}
+
+// Refresh rounds the trained parameters to half precision again, in one pass: whoever has changed W calls it. In f32 and
+// f64 networks there is nothing to do.
+func (s *Storage) Refresh(t *ops.Tape) {
+	if n := s.G.Len(); s.Half.Valid() && s.G.Valid() && n > 0 {
+		t.Dev.Copy(s.Half.Slice(0, 0, n, 1), s.W.Slice(0, 0, n, 1))
 	}
 }
 

@@ -1,6 +1,8 @@
 package model_test
 
 import (
+	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,18 +47,10 @@ func values(t *testing.T, x *tensor.Dense) []float64 {
 	return nil
 }
 
-// Values that every type holds go to the device and come back unchanged.
+// Values go to the device and come back unchanged, those of half-precision networks too.
 func TestStorageRoundTrip(t *testing.T) {
 	for i, typ := range []device.DType{device.F32, device.F64, device.F16, device.BF16} {
 		net := smallNet(t)
-		if typ == device.F16 || typ == device.BF16 { // 8 bits hold these
-			for i, p := range net.Params() {
-				x := values(t, p.Value)
-				for k := range x {
-					x[k] = float64((k*7+i)%64) / 32
-				}
-			}
-		}
 		dev := openOn(t, devices[i%2])
 		s, err := model.NewStorage(dev, net, model.StorageOptions{Type: typ})
 		require.NoError(t, err)
@@ -80,8 +74,90 @@ func TestStorageRoundTrip(t *testing.T) {
 		}
 		assert.False(t, s.G.Valid())
 		assert.False(t, s.Next.Valid())
-		assert.Equal(t, s.W.Bytes()+s.Run.Bytes(), s.Bytes())
+		bytes := s.W.Bytes() + s.Run.Bytes()
+		if typ.Size() == 2 {
+			bytes += s.Half.Bytes()
+		} else {
+			assert.False(t, s.Half.Valid())
+		}
+		assert.Equal(t, bytes, s.Bytes())
 		s.Close()
+	}
+}
+
+// Half-precision networks compute with a rounded copy of f32 weights; scales and shifts of batch norm stay f32.
+func TestStorageHalf(t *testing.T) {
+	for i, typ := range []device.DType{device.F16, device.BF16, device.F16, device.BF16} {
+		net := smallNet(t)
+		dev := openOn(t, devices[i/2])
+		frozen := net.Params()[0].Path
+		s, err := model.NewStorage(dev, net, model.StorageOptions{Type: typ, Train: true, Group: func(path string, _ *model.Param) int {
+			if path == frozen {
+				return -1
+			}
+			return 0
+		}})
+		require.NoError(t, err)
+		defer s.Close()
+		require.NoError(t, s.Upload())
+		tape := ops.NewTape(dev, nil)
+		s.Bind(tape)
+		flat, err := s.Flat()
+		require.NoError(t, err)
+		for _, v := range []device.View{s.W, s.G, s.Run, s.Next, flat} {
+			assert.Equal(t, device.F32, v.Type)
+		}
+		rounded := func(when string, factor func(path string) float64) {
+			full, want := 0, 0
+			for _, p := range net.Params() {
+				v := tape.Bound(p.Param).Value()
+				numbers, k := values(t, p.Value), factor(p.Path)
+				if strings.HasSuffix(p.Path, ".gamma") || strings.HasSuffix(p.Path, ".beta") {
+					want++
+				}
+				if p.Full {
+					full++
+					assert.Equal(t, device.F32, v.Type, p.Path)
+					continue
+				}
+				assert.Equal(t, typ, v.Type, p.Path)
+				b := make([]byte, v.Bytes())
+				require.NoError(t, dev.Download(b, v))
+				for j, w := range numbers {
+					h := binary.LittleEndian.Uint16(b[2*j:])
+					if typ == device.F16 {
+						require.Equal(t, device.F32ToF16(float32(w*k)), h, "%s: %s[%d]", when, p.Path, j)
+					} else {
+						require.Equal(t, device.F32ToBF16(float32(w*k)), h, "%s: %s[%d]", when, p.Path, j)
+					}
+				}
+			}
+			assert.Positive(t, full)
+			assert.Equal(t, want, full, "gamma and beta")
+		}
+		rounded("uploaded", func(string) float64 { return 1 })
+		n := s.G.Len()
+		dev.Unary(device.Affine, s.W.Slice(0, 0, n, 1), s.W.Slice(0, 0, n, 1), 2, 0)
+		rounded("before", func(string) float64 { return 1 })
+		s.Refresh(tape)
+		rounded("refreshed", func(path string) float64 {
+			if path == frozen {
+				return 1
+			}
+			return 2
+		})
+		last := net.Params()[len(net.Params())-2] // a weight
+		x := modeltest.Values("new", last.Shape, 1, 0)
+		require.NoError(t, s.Set(s.W, last.Path, x))
+		b := make([]byte, 2)
+		require.NoError(t, dev.Download(b, device.Make(s.Half.Mem, typ, tape.Bound(last.Param).Value().Off)))
+		first := values(t, x)[0]
+		want := device.F32ToF16(float32(first))
+		if typ == device.BF16 {
+			want = device.F32ToBF16(float32(first))
+		}
+		assert.Equal(t, want, binary.LittleEndian.Uint16(b), "set")
+		require.NoError(t, dev.Sync())
 	}
 }
 

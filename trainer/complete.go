@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/model"
 	"github.com/acumen-ml/acumen/trainer/data"
@@ -28,9 +27,6 @@ func (o Options) complete(net *model.Network, train data.Set) (Options, error) {
 	orDefault(&o.ResidentBytes, 2<<30)
 	orDefault(&o.Loss.Name, "cross_entropy")
 	orDefault(&o.Monitor, "accuracy")
-	if o.Precision != device.F64 {
-		o.Precision = device.F32
-	}
 	if o.Optimizer == nil {
 		o.Optimizer = optim.SGD{LR: 0.1, Momentum: 0.9}
 	}
@@ -68,6 +64,10 @@ func (o Options) complete(net *model.Network, train data.Set) (Options, error) {
 		return o, fault.Usagef("set data.validation, such as 0.1: the test set must not decide", "trainer.plateau: there is no validation set to watch")
 	}
 	if err := o.Loss.validate(); err != nil {
+		return o, err
+	}
+	var err error
+	if o.LossScale, err = o.LossScale.complete(o.Precision); err != nil {
 		return o, err
 	}
 	if o.Mean == nil && o.Std == nil {

@@ -11,11 +11,18 @@ import (
 // before the bad step, since a step that is not finite writes nothing.
 func (r *run) diverged() error {
 	e := r.engine
-	step, where, err := e.findFault()
+	step, where, fell, err := e.findFault()
 	if err != nil {
 		return r.failed(err)
 	}
 	hint := "lower trainer.optimizer.lr, warm it up, or bound gradients with trainer.clip_norm"
+	switch scale := e.opt.LossScale; {
+	case fell:
+		where = fmt.Sprintf("the loss scale fell under %d: even so %s", minScale, where)
+		hint = "use precision bf16 or f32, whose numbers reach further, or lower trainer.optimizer.lr"
+	case scale.on() && !scale.Dynamic:
+		hint = fmt.Sprintf("let trainer.loss_scale be dynamic, or lower than %.6g; %s", scale.Scale, hint)
+	}
 	if r.store != nil && r.store.LastPath() != "" {
 		hint += "; the checkpoint before it is " + r.store.LastPath()
 	}
@@ -23,14 +30,14 @@ func (r *run) diverged() error {
 }
 
 // findFault runs the first step that was not finite again, call by call, and says which number went bad first: an output
-// of a layer, the loss, or in backward a gradient.
-func (e *Engine) findFault() (step int, where string, err error) {
+// of a layer, the loss, or in backward a gradient. fell tells that nothing did but gradients, at the least loss scale.
+func (e *Engine) findFault() (step int, where string, fell bool, err error) {
 	if step, err = e.position(); err != nil {
-		return 0, "", err
+		return 0, "", false, err
 	}
 	s, err := e.scalars()
 	if err != nil {
-		return 0, "", err
+		return 0, "", false, err
 	}
 	e.step, e.begun = step, false
 	s[scalAlive], s[scalStepLoss], s[scalStepCorrect] = 1, 0, 0
@@ -40,9 +47,12 @@ func (e *Engine) findFault() (step int, where string, err error) {
 	was := e.opt.NoCapture
 	e.opt.NoCapture = true
 	defer func() { e.opt.NoCapture, e.tape.Watch = was, nil }()
+	if err := e.makeRoomToWatch(); err != nil {
+		return 0, "", false, err
+	}
 	flag, err := e.alloc(e.accType(), 1)
 	if err != nil {
-		return 0, "", err
+		return 0, "", false, err
 	}
 	finite := func(v device.View) bool {
 		if v.Len() == 0 {
@@ -73,7 +83,7 @@ func (e *Engine) findFault() (step int, where string, err error) {
 		where = fmt.Sprintf("%s of layer %s is NaN or infinite", what, name)
 	}
 	if serr := e.trainParts(); serr != nil {
-		return 0, "", serr
+		return 0, "", false, serr
 	}
 	e.tape.Watch = nil
 	if where == "" {
@@ -88,5 +98,17 @@ func (e *Engine) findFault() (step int, where string, err error) {
 	if where == "" {
 		where = "the loss is NaN or infinite, every layer's output is finite"
 	}
-	return step, where, err
+	if err == nil {
+		if s, err = e.scalars(); err == nil {
+			fell = e.scaleFell(s)
+		}
+	}
+	return step, where, fell, err
+}
+
+// makeRoomToWatch makes the arena large enough for a step that is watched: layers are then not fused, and take more.
+func (e *Engine) makeRoomToWatch() error {
+	e.tape.Watch = func(string, device.View, bool) {}
+	defer func() { e.tape.Watch = nil }()
+	return e.sizeArena()
 }

@@ -1,9 +1,7 @@
 package trainer
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/model"
@@ -35,6 +33,10 @@ const (
 	scalAlive   // 1 until a loss or gradient is not finite; then nothing is written any more
 	scalOK      // alive, and this step finite
 	scalOne     // always 1
+	// Checkpoints of before loss scaling end here.
+	scalLossScale // what gradients are multiplied with
+	scalGrowth    // finite steps since a dynamic loss scale last changed
+	scalSkipped   // steps that a dynamic loss scale has skipped
 	scalLen
 )
 
@@ -53,7 +55,8 @@ const (
 //
 // A step is recorded once per form and replayed: every number that changes from launch to launch (learning rate, step,
 // position in the data) lies on the device. A step whose loss or gradient is not finite writes nothing, and neither
-// does any later one, so that the host may look whenever it likes and still finds the state before the fault.
+// does any later one, so that the host may look whenever it likes and still finds the state before the fault. Only a
+// dynamic loss scale goes on after a gradient that is not finite.
 type Engine struct {
 	dev   device.Device
 	net   *model.Network
@@ -133,6 +136,9 @@ func NewEngine(dev device.Device, net *model.Network, train data.Set, o Options)
 		return nil, err
 	}
 	e := &Engine{dev: dev, net: net, opt: o, forms: map[form]device.Graph{}, evals: map[data.Set]*feed{}}
+	if err := CheckPrecision(dev, o.Precision, o.TF32); err != nil {
+		return nil, err
+	}
 	if err := e.setup(train); err != nil {
 		e.Close()
 		return nil, err
@@ -223,32 +229,13 @@ func (e *Engine) setup(train data.Set) error {
 		return err
 	}
 	e.dev.Fill(e.store.G, 0)
-	scal := make([]float64, scalLen)
-	scal[scalPlateau], scal[scalAlive], scal[scalOK], scal[scalOne] = 1, 1, 1, 1
-	e.upload(e.scal, scal)
+	e.setScalars(nil)
 	e.setCounters(0, 0, 0)
 	e.step = 0
 	if err := e.dev.Sync(); err != nil {
 		return err
 	}
 	return e.sizeArena()
-}
-
-// upload writes float64 numbers to a view of f32 or f64.
-func (e *Engine) upload(v device.View, x []float64) {
-	b := make([]byte, 0, v.Bytes())
-	for _, f := range x {
-		if v.Type == device.F64 {
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
-		} else {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(f)))
-		}
-	}
-	e.dev.Upload(v, b)
-}
-
-func (e *Engine) setCounters(step, cursor, eval int) {
-	e.dev.Upload(e.count, int32Bytes([]int32{int32(uint32(e.opt.Seed)), int32(uint32(e.opt.Seed >> 32)), int32(step), 0, int32(cursor), int32(eval)}))
 }
 
 // sizeArena runs every form of the step on a phantom arena and allocates what the largest needed.
@@ -294,17 +281,17 @@ func (e *Engine) setArena(bytes int) error {
 
 // do launches a form, capturing it when it is first asked for.
 func (e *Engine) do(f form) error {
+	if e.opt.NoCapture { // which findFault and the profiler set in the middle of a run
+		e.run(f)
+		return nil
+	}
 	g, ok := e.forms[f]
-	if !ok && !e.opt.NoCapture {
+	if !ok {
 		var err error
 		if g, err = e.dev.Capture(func() { e.run(f) }); err != nil {
 			return err
 		}
 		e.forms[f] = g
-	}
-	if g == nil {
-		e.run(f)
-		return nil
 	}
 	g.Launch()
 	return nil
@@ -312,6 +299,7 @@ func (e *Engine) do(f form) error {
 
 // run makes the kernel calls of a form.
 func (e *Engine) run(f form) {
+	switchTF32(e.dev, e.opt.TF32)
 	switch f.kind {
 	case formMicro:
 		e.micro(f)
@@ -334,6 +322,7 @@ func (e *Engine) run(f form) {
 // Close frees all that the engine has on the device.
 func (e *Engine) Close() error {
 	err := e.dev.Sync()
+	switchTF32(e.dev, false)
 	for _, g := range e.forms {
 		g.Close()
 	}

@@ -206,7 +206,11 @@ func (r *run) report(wait bool) error {
 		seen, now := e.plan.seen(m.Step), time.Now()
 		rate := float64(seen-r.loggedAt) / max(now.Sub(r.logged).Seconds(), 1e-9)
 		r.loggedAt, r.logged = seen, now
-		r.emit(Event{Kind: EventStep, Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, LR: m.LR, GradNorm: m.GradNorm, Examples: seen - e.plan.seen(r.startStep), ExamplesPerSecond: rate})
+		ev := Event{Kind: EventStep, Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, LR: m.LR, GradNorm: m.GradNorm, Examples: seen - e.plan.seen(r.startStep), ExamplesPerSecond: rate}
+		if e.opt.LossScale.on() {
+			ev.LossScale, ev.SkippedSteps = m.LossScale, m.Skipped
+		}
+		r.emit(ev)
 	}
 }
 
@@ -228,6 +232,9 @@ func (r *run) endEpoch() error {
 	next.Epoch++
 	next.TrainLoss, next.TrainAcc = s[scalEpochLoss]/n, s[scalEpochCorrect]/n
 	ev := Event{Kind: EventEpoch, TrainLoss: next.TrainLoss, TrainAccuracy: next.TrainAcc, LR: s[scalLR]}
+	if e.opt.LossScale.on() {
+		ev.LossScale, ev.SkippedSteps = s[scalLossScale], int(s[scalSkipped])
+	}
 	ev.Examples = e.seen() - e.plan.seen(r.startStep)
 	ev.ExamplesPerSecond = float64(ev.Examples) / time.Since(r.began).Seconds()
 	best := true

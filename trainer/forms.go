@@ -79,7 +79,7 @@ func (e *Engine) micro(f form) {
 	a.Put(hit)
 	a.Put(sum)
 	t.Release(y)
-	d.Fill(s, f.weight)
+	e.seed(s, f.weight)
 	t.Backward(loss, s)
 	done()
 	a.Put(s)
@@ -96,31 +96,19 @@ func (e *Engine) update(f form) {
 	acc := e.accType()
 	sc := func(i int) device.View { return scalar(e.scal, i) }
 	g := e.store.G
-	if e.opt.ClipValue > 0 {
-		d.Unary(device.Clamp, g, g, -e.opt.ClipValue, e.opt.ClipValue) // NaN stays
-	}
-	// Everything that is not finite shows in the largest gradient or in the loss.
-	s, big := a.Get(acc), a.Get(acc, 1)
-	d.Reduce(device.MaxAbs, big, g)
-	d.Unary(device.IsFinite, big, big, 0, 0)
-	d.Unary(device.IsFinite, s, sc(scalStepLoss), 0, 0)
-	d.Binary(device.Mul, s, s, big.Reshape())
-	d.Binary(device.Mul, sc(scalAlive), sc(scalAlive), s)
-	d.Copy(sc(scalOK), sc(scalAlive))
-	a.Put(big)
+	e.check()
 
 	hy := func(i int) device.View { return scalar(e.hyper, i) }
 	lr := a.Get(acc, 1)
 	d.Gather(lr, e.table, e.count.Slice(0, countStep, 1, 1))
 	d.Binary(device.Mul, hy(device.HyperLR), lr.Reshape(), sc(scalPlateau))
 	a.Put(lr)
-	if e.opt.ClipNorm > 0 {
-		optim.ClipNorm(e.tape, hy(device.HyperGradScale), sc(scalNorm), g, e.opt.ClipNorm)
-	} else {
-		d.Fill(hy(device.HyperGradScale), 1)
-	}
+	s := a.Get(acc)
 	d.Copy(s, scalar(e.count, countStep))
 	d.Unary(device.Affine, hy(device.HyperStep), s, 1, 1)
+	if e.opt.LossScale.Dynamic { // a skipped step is none to the optimiser
+		d.Binary(device.Sub, hy(device.HyperStep), hy(device.HyperStep), sc(scalSkipped))
+	}
 	d.Copy(hy(device.HyperOK), sc(scalOK))
 	for i, group := range e.groups {
 		lo, hi := e.store.Range(i)
@@ -129,13 +117,14 @@ func (e *Engine) update(f form) {
 		}
 		e.opt.Optimizer.Update(e.tape, optim.Slots{W: e.store.W.Slice(0, lo, hi-lo, 1), G: g.Slice(0, lo, hi-lo, 1), States: e.states[i], Hyper: e.hyper, Group: group})
 	}
+	e.store.Refresh(e.tape)
 	e.store.Commit(e.tape, sc(scalOK))
 
-	// Sums of the epoch, and the step's own numbers for whoever fetches them.
+	// Sums of the epoch, and the step's own numbers for whoever fetches them. A skipped step counts: its loss is finite.
 	add := func(to int, from device.View, factor float64) {
 		d.Unary(device.Affine, s, from, factor, 0)
 		d.Binary(device.Add, s, s, sc(to))
-		d.Where(sc(to), sc(scalOK), s, sc(to))
+		d.Where(sc(to), sc(scalAlive), s, sc(to))
 	}
 	n := float64(f.total)
 	add(scalEpochLoss, sc(scalStepLoss), n)
@@ -148,15 +137,15 @@ func (e *Engine) update(f form) {
 	d.Fill(sc(scalStepCorrect), 0)
 	a.Put(s)
 
-	ok, by := a.Get(device.I32), a.Get(device.I32)
-	d.Copy(ok, sc(scalOK))
-	d.Binary(device.Add, scalar(e.count, countStep), scalar(e.count, countStep), ok)
+	alive, by := a.Get(device.I32), a.Get(device.I32)
+	d.Copy(alive, sc(scalAlive))
+	d.Binary(device.Add, scalar(e.count, countStep), scalar(e.count, countStep), alive)
 	d.Fill(by, n)
-	d.Binary(device.Mul, by, by, ok)
+	d.Binary(device.Mul, by, by, alive)
 	d.Binary(device.Add, scalar(e.count, countCursor), scalar(e.count, countCursor), by)
 	d.Fill(scalar(e.count, countMicro), 0)
 	a.Put(by)
-	a.Put(ok)
+	a.Put(alive)
 	d.Fill(g, 0)
 }
 

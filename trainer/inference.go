@@ -18,7 +18,8 @@ type InferenceOptions struct {
 	Batch     int          // pictures of one pass; default 64
 	Mean, Std []float64    // of pixel/255 per channel, as in training
 	Loss      Loss         // of training: it says what the outputs mean
-	Precision device.DType // device.F32 (default) or device.F64
+	Precision device.DType // of activations: device.F32 (default), F64, F16 or BF16
+	TF32      bool         // products of f32 numbers may be TF32; an error on a device without it
 }
 
 // Inference is a network on a device with its weights only, in evaluation mode. One goroutine uses it.
@@ -47,8 +48,8 @@ type pass struct {
 func NewInference(dev device.Device, net *model.Network, o InferenceOptions) (*Inference, error) {
 	orDefault(&o.Batch, 64)
 	orDefault(&o.Loss.Name, "cross_entropy")
-	if o.Precision != device.F64 {
-		o.Precision = device.F32
+	if err := CheckPrecision(dev, o.Precision, o.TF32); err != nil {
+		return nil, err
 	}
 	if err := (augment.Spec{}).Check(net.Input, o.Mean, o.Std); err != nil {
 		return nil, err
@@ -97,6 +98,7 @@ func (i *Inference) alloc(t device.DType, dims ...int) (device.View, error) {
 func (i *Inference) forward(p pass, use func(y *ops.Tensor)) error {
 	n := p.n
 	run := func() {
+		switchTF32(i.dev, i.opt.TF32)
 		i.tape.Train = false
 		defer i.tape.NoGrad()()
 		index := i.tape.Arena.Get(device.I32, n)
@@ -151,7 +153,11 @@ func (i *Inference) Predict(images []byte) ([][]float64, error) {
 	if len(images)%size != 0 {
 		panic("trainer.Inference.Predict: not a whole number of pictures")
 	}
-	out, err := i.alloc(i.opt.Precision, i.opt.Batch, i.net.Classes)
+	typ := device.F32
+	if i.opt.Precision == device.F64 {
+		typ = device.F64
+	}
+	out, err := i.alloc(typ, i.opt.Batch, i.net.Classes)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +180,7 @@ func (i *Inference) Predict(images []byte) ([][]float64, error) {
 		for range n {
 			row := make([]float64, i.net.Classes)
 			for k := range row {
-				if i.opt.Precision == device.F64 {
+				if typ == device.F64 {
 					row[k], b = math.Float64frombits(binary.LittleEndian.Uint64(b)), b[8:]
 				} else {
 					row[k], b = float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), b[4:]
@@ -259,6 +265,7 @@ func (i *Inference) Evaluate(ctx context.Context, set data.Set) (*metric.Result,
 // Close frees all that it has on the device.
 func (i *Inference) Close() error {
 	err := i.dev.Sync()
+	switchTF32(i.dev, false)
 	for _, m := range i.mems {
 		m.Free()
 	}

@@ -55,8 +55,14 @@ type Options struct {
 
 	// Seed decides initial weights, order, augmentation and dropout.
 	Seed uint64
-	// Precision is the type of weights and activations: device.F32 (default) or device.F64.
+	// Precision is the type of activations, and of the weights that forward and backward read: device.F32 (default), F64,
+	// F16 or BF16. Beside the last two, the weights that are updated and stored, gradients of weights, the optimiser's
+	// state, statistics and losses are f32.
 	Precision device.DType
+	// TF32 lets products of f32 numbers round their factors to TF32, on devices that have it.
+	TF32 bool
+	// LossScale is the factor on the loss; default dynamic in f16, else 1.
+	LossScale LossScale
 	// NoCapture runs steps call by call instead of as captured graphs. The numbers are the same.
 	NoCapture bool
 	// ResidentBytes is the most memory that a data set may take on the device; a larger one is read ahead batch by
@@ -109,6 +115,8 @@ type Event struct {
 	ExamplesPerSecond       float64 // since the last event of the kind
 	Loss, Accuracy, LR      float64 // of one step; Accuracy in 0..1
 	GradNorm                float64 // L2 norm of the gradient before clipping; 0 unless clipping by norm
+	LossScale               float64 // of a step and at an epoch's end; 0 where losses are not scaled
+	SkippedSteps            int     // that a dynamic loss scale has skipped since training began
 
 	TrainLoss, TrainAccuracy float64        // means over the epoch, in training mode
 	Validation               *metric.Result // nil without validation

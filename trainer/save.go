@@ -76,7 +76,7 @@ func (r *run) check(from *checkpoint.Checkpoint, o Options) error {
 		what      string
 		then, now any
 	}{{"trainer.batch", p.Batch, o.Batch}, {"seed", p.Seed, o.Seed}, {"training examples", p.Examples, r.state.Examples}, {"the optimizer", from.Meta.Optimizer, o.Optimizer.Name()},
-		{"precision", from.Meta.Precision, o.Precision.String()}, {"classes", len(from.Meta.ClassNames), r.net.Classes}} {
+		{"precision", from.Meta.Precision, precisionName(o.Precision, o.TF32)}, {"classes", len(from.Meta.ClassNames), r.net.Classes}} {
 		if c.then != c.now {
 			return fault.Usagef(hint, "%s: the run was started with %s %v, not %v", path, c.what, c.then, c.now)
 		}
@@ -112,9 +112,7 @@ func (r *run) restore(from *checkpoint.Checkpoint) error {
 			}
 		}
 	}
-	if len(r.state.Scalars) == scalLen {
-		e.upload(e.scal, r.state.Scalars)
-	}
+	e.setScalars(r.state.Scalars)
 	e.step, e.begun = r.state.Step, false
 	e.setCounters(e.step, 0, 0)
 	if r.state.Finished != nil && e.step < e.limit() && r.state.Stopped != "early stop" {
@@ -141,7 +139,7 @@ func (r *run) snapshot() (*checkpoint.Checkpoint, error) {
 	o := e.opt
 	c := &checkpoint.Checkpoint{Weights: map[string]*tensor.Dense{}, Optim: map[string]map[string]*tensor.Dense{}, Split: r.split}
 	c.Meta = checkpoint.Meta{Model: r.net.Spec, ModelName: r.net.Name, Input: r.net.Input, Color: color(r.net.Input[2]), ClassNames: e.train.set.Classes(), Mean: o.Mean, Std: o.Std,
-		Data: e.train.set.Name(), Loss: o.Loss.Name, Precision: o.Precision.String(), Optimizer: o.Optimizer.Name(), Seed: o.Seed, Config: o.Config}
+		Data: e.train.set.Name(), Loss: o.Loss.Name, Precision: precisionName(o.Precision, o.TF32), Optimizer: o.Optimizer.Name(), Seed: o.Seed, Config: o.Config}
 	for _, p := range r.net.Params() {
 		c.Weights[p.Path] = p.Value
 	}

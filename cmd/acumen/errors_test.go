@@ -57,6 +57,8 @@ func mistakes() []mistake {
 		{name: "Unknown model", status: 2, args: []string{"train", "my.yaml", "--set", "model={name: lenet6}"}},
 		{name: "Layer that does not fit", status: 2, args: train, prepare: configured(small[:strings.Index(small, "model:")] + "model:\n  layers:\n    - flatten\n    - {conv2d: 8}\n")},
 		{name: "Device cuda:0 without a GPU", status: 2, args: []string{"train", "my.yaml", "--device", "cuda:0"}},
+		{name: "tf32 on the CPU", status: 2, args: []string{"train", "my.yaml", "--set", "precision=tf32"}},
+		{name: "Loss scale that is none", status: 2, args: []string{"train", "my.yaml", "--set", "trainer.loss_scale=0.5"}},
 		{name: "Missing data set", status: 2, args: []string{"train", "my.yaml", "--set", "data={name: cifar10, dir: nowhere}"}},
 		{name: "Truncated gzip", status: 2, args: train, prepare: func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "data", trainImages)
@@ -113,8 +115,14 @@ func mistakes() []mistake {
 		{name: "Read-only run folder", status: 1, args: train, run: readOnly},
 		{name: "Disk full", status: 1, args: []string{"train", "my.yaml", "--run", "job"}, run: diskFull},
 		{name: "Loss not finite", status: 3, args: []string{"train", "my.yaml", "--set", "trainer.optimizer={name: sgd, lr: 1e30}"}},
+		{name: "Gradients outside of f16", status: 3, args: train, prepare: configured(overflowing)},
 	}
 }
+
+// overflowing is a network whose outputs f16 holds, some 3000, but not their gradients, which each layer makes 8 times
+// larger on their way back.
+var overflowing = strings.NewReplacer("{linear: 8}, relu, {linear: 10}", strings.Repeat("{linear: {out: 64, init: standard_normal}}, ", 5)+"{linear: {out: 10, init: standard_normal}}",
+	"epochs: 2", "epochs: 4, loss: {name: mse}", "dir: data}", "dir: data, mean: [0], std: [70]}").Replace(small) + "precision: f16\n"
 
 // makeTrained puts a checkpoint at trained.safetensors.
 func makeTrained(t *testing.T, dir string) {

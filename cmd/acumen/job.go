@@ -29,7 +29,10 @@ func prepare(cfg *config.Config) (j *job, err error) {
 	if j.dev, err = openDevice(cfg); err != nil {
 		return nil, err
 	}
-	if j.train, j.test, err = loadData(cfg); err == nil {
+	if err = trainer.CheckPrecision(j.dev, j.options.Precision, j.options.TF32); err == nil {
+		j.train, j.test, err = loadData(cfg)
+	}
+	if err == nil {
 		j.net, err = buildModel(cfg, j.train.Shape(), len(j.train.Classes()))
 	}
 	if err != nil {

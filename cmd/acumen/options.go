@@ -3,7 +3,6 @@ package main
 import (
 	"time"
 
-	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/internal/config"
 	"github.com/acumen-ml/acumen/trainer"
 	"github.com/acumen-ml/acumen/trainer/augment"
@@ -28,9 +27,11 @@ func options(c *config.Config) (trainer.Options, error) {
 		Loss:     trainer.Loss{Name: t.Loss.Name, LabelSmoothing: t.Loss.LabelSmoothing},
 		ClipNorm: t.ClipNorm, ClipValue: t.ClipValue,
 		Mean: c.Data.Mean, Std: c.Data.Std, Validation: c.Data.Validation, EarlyStop: t.EarlyStop, Monitor: t.Monitor,
-		Seed: c.Seed, Precision: precision(c), NoCapture: !t.Capture, ResidentBytes: int(c.Data.Resident),
+		LossScale: trainer.LossScale{Dynamic: t.LossScale == "dynamic", Scale: t.LossScale.Number()},
+		Seed:      c.Seed, NoCapture: !t.Capture, ResidentBytes: int(c.Data.Resident),
 		SaveEvery: time.Duration(t.SaveEvery), Keep: t.Keep, Config: c.YAML(), LogEvery: t.LogEvery,
 	}
+	o.Precision, o.TF32, _ = trainer.Precision(c.Precision) // the configuration knows the same words
 	if o.ResidentBytes == 0 {
 		o.ResidentBytes = -1 // 0 is the trainer's default
 	}
@@ -53,11 +54,4 @@ func options(c *config.Config) (trainer.Options, error) {
 	o.Optimizer, err = optim.Config{Name: u.Name, LR: value(u.LR), Momentum: value(u.Momentum), Dampening: value(u.Dampening), Nesterov: value(u.Nesterov),
 		Beta1: value(u.Beta1), Beta2: value(u.Beta2), Eps: value(u.Eps), AMSGrad: value(u.AMSGrad), WeightDecay: value(u.WeightDecay), Decoupled: value(u.Decoupled)}.Optimizer()
 	return o, err
-}
-
-func precision(c *config.Config) device.DType {
-	if c.Precision == "f64" {
-		return device.F64
-	}
-	return device.F32
 }

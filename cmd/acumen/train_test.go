@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -207,13 +208,17 @@ func TestStoppedAndResumedEndsInTheSameBytes(t *testing.T) {
 		t.Skip("it trains cnn")
 	}
 	dir := t.TempDir()
-	writeCIFAR10(t, filepath.Join(dir, "data"), 16, 10)
+	writeCIFAR10(t, filepath.Join(dir, "data"), 8, 10)
 	job := func(name string) []string {
 		return []string{"train", "cifar10/cnn", "--data-dir", "data", "--run", name, "--resume=auto", "--progress", "plain",
-			"--set", "trainer.epochs=2", "--set", "trainer.batch=8", "--set", "trainer.log_every=1"}
+			"--set", "trainer.epochs=2", "--set", "trainer.batch=4", "--set", "trainer.log_every=1"}
 	}
 	succeed(t, dir, job("straight")...)
-	p, wait := started(t, dir, "step 12/20 ", job("stopped")...)
+	p, wait := started(t, dir, "run folder stopped", job("stopped")...)
+	require.Eventually(t, func() bool {
+		b, _ := os.ReadFile(filepath.Join(dir, "stopped", "metrics.jsonl"))
+		return bytes.Contains(b, []byte(`"step":12,`))
+	}, time.Minute, time.Millisecond)
 	require.NoError(t, p.Signal(syscall.SIGTERM))
 	o := wait()
 	require.Equal(t, 143, o.status, o.errors)
@@ -278,6 +283,21 @@ func TestOtherCommands(t *testing.T) {
 	assert.Contains(t, succeed(t, dir), "Usage:")
 	assert.Regexp(t, `(?m)^mnist `, succeed(t, dir, "data", "list"))
 	assert.Contains(t, succeed(t, dir, "inspect", "resnet20", "--classes", "7"), "conv2d")
+}
+
+func TestVerify(t *testing.T) {
+	dir := workplace(t)
+	out := succeed(t, dir, "verify", "small.yaml")
+	assert.Regexp(t, `(?m)^ *linear_1 +10x8 +\S+ +\S+ *$`, out)
+	assert.Regexp(t, `(?m)^ *linear_2\.weight +10x8 +\S+ *$`, out)
+	assert.Regexp(t, `on cpu agrees with its composed kernels: worst relative error \S+, 0.0001 is allowed\n$`, out)
+	var rows []verified
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "verify", "small.yaml", "--json")), &rows))
+	assert.Len(t, rows, 4+4)
+
+	o := acumen(t, dir, "verify", "small.yaml", "--tolerance", "1e-300", "--set", "trainer.batch=20")
+	assert.Equal(t, 1, o.status)
+	assert.Regexp(t, `^acumen: (output|gradient|weight gradient) of \S+: relative error \S+ on cpu, over 1e-300: the first in the order of computing\nhint: `, o.errors)
 }
 
 func TestDataGet(t *testing.T) {

@@ -39,7 +39,11 @@ func openTrained(path string, sets []config.Setting) (t *trained, err error) {
 	if t.dev, err = openDevice(t.cfg); err != nil {
 		return nil, err
 	}
-	o := trainer.InferenceOptions{Batch: inferenceBatch, Mean: ck.Meta.Mean, Std: ck.Meta.Std, Loss: trainer.Loss{Name: ck.Meta.Loss}, Precision: precision(t.cfg)}
+	o := trainer.InferenceOptions{Batch: inferenceBatch, Mean: ck.Meta.Mean, Std: ck.Meta.Std, Loss: trainer.Loss{Name: ck.Meta.Loss}}
+	o.Precision, o.TF32, _ = trainer.Precision(t.cfg.Precision)
+	if o.TF32 && ck.Meta.Precision == t.cfg.Precision && !trainer.HasTF32(t.dev) {
+		o.TF32 = false // it was trained so on another device; f32 is all that and more
+	}
 	if t.inference, err = trainer.NewInference(t.dev, t.net, o); err != nil {
 		t.dev.Close()
 		return nil, err

@@ -12,7 +12,7 @@ type Config struct {
 	Seed      uint64  `yaml:"seed" doc:"Initial weights, order, split, augmentation and dropout follow from it."`
 	Device    string  `yaml:"device" doc:"Where to compute: auto (the first that works), cpu, or cuda:N."`
 	Threads   int     `yaml:"threads" min:"0" doc:"Threads of a CPU device; 0 takes all. Results do not depend on it."`
-	Precision string  `yaml:"precision" one:"f32,f64" doc:"Type of weights and activations."`
+	Precision string  `yaml:"precision" one:"f32,tf32,bf16,f16,f64" doc:"Type of activations and of the weights they are computed with. tf32: f32, products of which a GPU may round to 10 bits. bf16 and f16: weights are updated and stored in f32, statistics and losses are f32; slow on a CPU."`
 	Data      Data    `yaml:"data"`
 	Model     Model   `yaml:"model"`
 	Trainer   Trainer `yaml:"trainer"`
@@ -53,6 +53,7 @@ type Trainer struct {
 	Schedule     Schedule  `yaml:"schedule"`
 	Plateau      Plateau   `yaml:"plateau"`
 	Loss         Loss      `yaml:"loss"`
+	LossScale    LossScale `yaml:"loss_scale" doc:"Factor on the loss that keeps gradients in the range of f16: dynamic (from 65536; halved, and the step skipped, when a gradient overflows, doubled after 2000 finite steps), a number from 1 on, or auto: dynamic in f16, else 1."`
 	ClipNorm     float64   `yaml:"clip_norm" min:"0" doc:"Bound of the gradient's L2 norm; 0: none."`
 	ClipValue    float64   `yaml:"clip_value" min:"0" doc:"Bound of each number of the gradient; 0: none."`
 	EarlyStop    int       `yaml:"early_stop" min:"0" doc:"End after so many epochs without a better validation metric; 0: never. Needs data.validation."`
@@ -124,6 +125,7 @@ func Default() *Config {
 			Schedule:  Schedule{Name: "constant"},
 			Plateau:   Plateau{Patience: 3},
 			Loss:      Loss{Name: "cross_entropy"},
+			LossScale: "auto",
 			Monitor:   "accuracy", Capture: true, LogEvery: 50,
 		},
 		Run: Run{Root: "runs"},

@@ -135,6 +135,8 @@ func TestResolvedIsAConfiguration(t *testing.T) {
 		"data: {name: folder, augment: [flip, {crop: {pad: 4, reflect: true}}, {cutout: {size: 8}}], mirrors: ['https://example.org/a'], size: [32, 24], resident: 100, mean: [1e-3, 0.5, 0.25], std: [1, 2, 3], validation: 0.1}",
 		"model:\n  layers:\n  - &c {conv2d: {out: 8, pad: same}}\n  - *c\n  - {residual: [relu, {conv2d: 8}]} # a comment\n  - flatten\n  - linear: {out: 10, name: 'yes'}\n",
 		"seed: 18446744073709551615\ndevice: '3'\nrun: {name: 'null', root: '1e3'}",
+		"precision: f16\ntrainer: {loss_scale: dynamic}",
+		"precision: tf32\ntrainer: {loss_scale: '1024'}",
 	} {
 		c, err := load1(text)
 		require.NoError(t, err, text)
@@ -202,6 +204,26 @@ func TestSchema(t *testing.T) {
 	}
 	_, err := load1(Default().YAML())
 	assert.NoError(t, err, "defaults are allowed")
+}
+
+func TestLossScale(t *testing.T) {
+	for text, want := range map[string]float64{"auto": 0, "dynamic": 0, "1": 1, "1024": 1024, "1e3": 1000, "'2.50'": 2.5, "1099511627776": 1 << 40} {
+		c, err := load1("trainer: {loss_scale: " + text + "}")
+		require.NoError(t, err, text)
+		assert.Equal(t, want, c.Trainer.LossScale.Number(), text)
+	}
+	c, err := load1("trainer: {loss_scale: 1e3}")
+	require.NoError(t, err)
+	assert.Contains(t, c.YAML(), "loss_scale: 1000\n")
+	for _, text := range []string{"0.5", "-1", "nan", ".inf", "1e13", "fixed", "''"} {
+		_, err := load1("trainer: {loss_scale: " + text + "}")
+		assert.ErrorContains(t, err, "x.yaml:1: trainer.loss_scale: ", text)
+		assert.Contains(t, fault.HintOf(err), "dynamic", text)
+	}
+	_, err = load1("trainer: {loss_scale: [1]}")
+	assert.EqualError(t, err, "x.yaml:1: trainer.loss_scale: auto, dynamic or a number is expected, this is a list")
+	_, err = load1("precision: fp16")
+	assert.ErrorContains(t, err, `precision: "fp16" is not known`)
 }
 
 func TestUnits(t *testing.T) {

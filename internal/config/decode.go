@@ -221,6 +221,15 @@ func (r reader) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag, path
 			}
 		}
 		return r.wrongType(n, path, "a duration", "a number with its unit, such as 90s, 10m or 1h30m")
+	case *LossScale:
+		if n.Kind == yaml.ScalarNode {
+			if s, ok := parseLossScale(n.Value); ok {
+				*p = s
+				return nil
+			}
+			return fault.Usagef("allowed: auto, dynamic, and numbers from 1 to 2^40; the default is auto", "%s: %s: %q is no loss scale", r.at.of(n), path, n.Value)
+		}
+		return r.wrongType(n, path, "auto, dynamic or a number", "auto, dynamic, or a number such as 1024")
 	case *Bytes:
 		if n.Kind == yaml.ScalarNode {
 			if b, ok := parseBytes(n.Value); ok {

@@ -116,6 +116,8 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case reflect.TypeFor[Bytes]():
 		return "amount of memory"
+	case reflect.TypeFor[LossScale]():
+		return "string or number"
 	case reflect.TypeFor[Augment](), reflect.TypeFor[Layers](), reflect.TypeFor[[]Group]():
 		return "list"
 	}

@@ -177,6 +177,10 @@ func encode(a *Array, typ device.DType) []byte {
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
 		case device.F32:
 			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+		case device.F16:
+			raw = binary.LittleEndian.AppendUint16(raw, device.F64ToF16(x))
+		case device.BF16:
+			raw = binary.LittleEndian.AppendUint16(raw, device.F64ToBF16(x))
 		case device.I32:
 			raw = binary.LittleEndian.AppendUint32(raw, uint32(int32(x)))
 		default:
@@ -194,6 +198,10 @@ func decode(raw []byte, shape []int, typ device.DType) *Array {
 			a.Data[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
 		case device.F32:
 			a.Data[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		case device.F16:
+			a.Data[i] = float64(device.F16ToF32(binary.LittleEndian.Uint16(raw[2*i:])))
+		case device.BF16:
+			a.Data[i] = float64(device.BF16ToF32(binary.LittleEndian.Uint16(raw[2*i:])))
 		case device.I32:
 			a.Data[i] = float64(int32(binary.LittleEndian.Uint32(raw[4*i:])))
 		default:
@@ -203,7 +211,8 @@ func decode(raw []byte, shape []int, typ device.DType) *Array {
 	return a
 }
 
-// run computes a case, and the gradients of sum(w*y) for the first result y.
+// run computes a case, and the gradients of sum(w*y) for the first result y. As in training, gradients of
+// half-precision inputs are kept in f32.
 func (r Row) run(dev device.Device, typ device.DType, c Case, v Variant, in []*Array, w *Array) (ys, grads []*Array, err error) {
 	b := &bench{dev: dev}
 	defer func() {
@@ -232,13 +241,13 @@ func (r Row) run(dev device.Device, typ device.DType, c Case, v Variant, in []*A
 			ts[i] = ops.Leaf(x)
 			continue
 		}
-		g, err := b.view(t, a.Shape, v.Strided)
+		g, err := b.view(accOf(t), a.Shape, v.Strided)
 		if err != nil {
 			return nil, nil, err
 		}
 		ts[i] = ops.Param(x, g)
 	}
-	seed, err := b.view(typ, w.Shape, false)
+	seed, err := b.view(accOf(typ), w.Shape, false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ var goldenOptim = map[string]func(*goldenRun){
 		in := r.input("g")
 		g := r.put(&Array{Shape: []int{len(in.Data)}, Data: in.Data}, r.typ)
 		scale, norm := r.put(&Array{Data: []float64{0}}, r.typ), r.put(&Array{Data: []float64{0}}, r.typ)
-		optim.ClipNorm(r.tape, scale, norm, g, r.number("max_norm", 1))
+		optim.ClipNorm(r.tape, scale, norm, g, device.View{}, r.number("max_norm", 1))
 		r.dev.Binary(device.Mul, g, g, scale)
 		r.outs["y"] = goldenOut{v: g.Reshape(in.Shape...)}
 	},

@@ -287,7 +287,7 @@ func TestClipNorm(t *testing.T) {
 			out := r.alloc(2)
 			r.set(out, []float64{math.NaN(), math.NaN()})
 			g, err := dev.Capture(func() {
-				optim.ClipNorm(r.tape, out.Slice(0, 0, 1, 1).Reshape(), out.Slice(0, 1, 1, 1).Reshape(), r.slots.W, c.max)
+				optim.ClipNorm(r.tape, out.Slice(0, 0, 1, 1).Reshape(), out.Slice(0, 1, 1, 1).Reshape(), r.slots.W, device.View{}, c.max)
 			})
 			require.NoError(t, err)
 			g.Launch()
@@ -297,7 +297,7 @@ func TestClipNorm(t *testing.T) {
 		}
 		r := newRig(t, dev, device.F64, optim.SGD{}, []float64{1, math.NaN()})
 		out := r.alloc(2)
-		optim.ClipNorm(r.tape, out.Slice(0, 0, 1, 1).Reshape(), out.Slice(0, 1, 1, 1).Reshape(), r.slots.W, 1)
+		optim.ClipNorm(r.tape, out.Slice(0, 0, 1, 1).Reshape(), out.Slice(0, 1, 1, 1).Reshape(), r.slots.W, device.View{}, 1)
 		assert.True(t, math.IsNaN(r.get(out)[1]), "a NaN shows in the norm")
 	}
 }
