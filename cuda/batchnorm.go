@@ -1,0 +1,236 @@
+//go:build cuda
+
+package cuda
+
+import "github.com/acumen-ml/acumen/device"
+
+var (
+	kBNStats     = packedKernels("batchnorm", "bn_stats")
+	kBNJoinStats = [...]kernelID{device.F32: kernel("batchnorm", "bn_join_stats_f32"), device.F64: kernel("batchnorm", "bn_join_stats_f64")}
+	kBNApply     = packedKernels("batchnorm", "bn_apply")
+	kBNGradSums  = packedKernels("batchnorm", "bn_grad_sums")
+	kBNJoinGrad  = [...]kernelID{device.F32: kernel("batchnorm", "bn_join_grad_f32"), device.F64: kernel("batchnorm", "bn_join_grad_f64")}
+	kBNGrad      = packedKernels("batchnorm", "bn_grad")
+)
+
+// bnTile is the twin of struct Tile in rows.cuh: how rows and channels are cut among blocks, from the shape alone.
+type bnTile struct {
+	rows                        int64
+	channels, packs, lines, per int32
+}
+
+const (
+	bnThreads = 256
+	bnBlocks  = 1024 // aimed at, over all tiles of channels: some waves of a large GPU
+	bnRows    = 8    // that a thread has at least
+	bnJoined  = 8    // channels that a block joins the chunks of
+)
+
+// newBNTile cuts m rows of c channels, v of which a thread has. It also gives the grid.
+func newBNTile(m, c, v int) (t bnTile, grid [3]uint32) {
+	columns := (c + v - 1) / v
+	limit := 16 // of them side by side: 256 bytes
+	if v == 1 {
+		limit = 32
+	}
+	tiles := (columns + limit - 1) / limit
+	packs := (columns + tiles - 1) / tiles
+	lines := bnThreads / packs
+	chunks := max(1, bnBlocks/tiles)
+	per := lines * max(bnRows, (m+lines*chunks-1)/(lines*chunks))
+	chunks = (m + per - 1) / per
+	return bnTile{int64(m), int32(c), int32(packs), int32(lines), int32(per)}, [3]uint32{uint32(chunks), uint32(tiles), 1}
+}
+
+// normRows is v as (M,C) with adjacent channels: the view, and false where it cannot be seen so.
+func normRows(v device.View) (w device.View, ok bool) {
+	if !v.Valid() || v.Rank == 0 || v.Len() == 0 || !isFloat(v.Type) {
+		return w, false
+	}
+	c := v.D(-1)
+	m := v.Len() / c
+	if !v.CanReshape(m, c) {
+		return w, false
+	}
+	w = v.Reshape(m, c)
+	return w, w.Str[0] >= 0 && (w.Str[1] == 1 || c == 1)
+}
+
+// sameRows reports whether other is a matrix of x's shape and type, and gives it.
+func sameRows(x, other device.View) (w device.View, ok bool) {
+	w, ok = normRows(other)
+	return w, ok && w.SameShape(x) && w.Type == x.Type
+}
+
+// coefficients reports whether v is absent, or (C) of the type t or of sums over it.
+func coefficients(t device.DType, c int, vs ...device.View) bool {
+	for _, v := range vs {
+		if v.Valid() && !vectors(v.Type, c, v) || v.Valid() && v.Type != t && v.Type != sumType(t) {
+			return false
+		}
+	}
+	return true
+}
+
+type bnStatsParams struct {
+	fault, x, part uintptr
+	stride         int64
+	tile           bnTile
+	aligned        int32
+	_              int32
+}
+
+type bnJoinStatsParams struct {
+	fault, part, mean, variance uintptr
+	rows                        int64
+	channels, chunks, per       int32
+	_                           int32
+}
+
+// BatchNormStats is mean (C) and biased variance (C) of each channel of x (...,C), both of the type of sums over x's.
+// Chunks of rows have their own means and sums of squared distances, which are then joined: there is no cancellation,
+// whatever the mean.
+func (d *Device) BatchNormStats(mean, variance, x device.View) bool {
+	xs, ok := normRows(x)
+	if !ok {
+		return false
+	}
+	m, c, acc := xs.D(0), xs.D(1), sumType(x.Type)
+	if !mean.Valid() || !variance.Valid() || !vectors(acc, c, mean, variance) {
+		return false
+	}
+	k, v := kBNStats.of(x.Type, c)
+	tile, grid := newBNTile(m, c, v)
+	scratch := int(grid[0]) * 2 * c * acc.Size()
+	d.reserve(scratch)
+	d.enqueue("BatchNormStats", []device.View{mean, variance}, []device.View{x}, 4*float64(m)*float64(c), func() error {
+		part, err := d.borrow(scratch)
+		if err != nil {
+			return err
+		}
+		p := bnStatsParams{fault: d.fault(), x: address(xs), part: part, stride: int64(xs.Str[0]), tile: tile, aligned: aligned(v, xs)}
+		if err := launch(d, k, grid, bnThreads, 0, &p); err != nil {
+			return err
+		}
+		q := bnJoinStatsParams{fault: d.fault(), part: part, mean: address(mean), variance: address(variance),
+			rows: int64(m), channels: int32(c), chunks: int32(grid[0]), per: tile.per}
+		return launch(d, kBNJoinStats[acc], bnJoiners(c), bnThreads, 0, &q)
+	})
+	return true
+}
+
+func bnJoiners(c int) [3]uint32 { return [3]uint32{uint32((c + bnJoined - 1) / bnJoined), 1, 1} }
+
+type bnApplyParams struct {
+	fault, x, mean, rstd, gamma, beta, y uintptr
+	stride, toStride                     int64
+	tile                                 bnTile
+	aligned, coefficientsAligned         int32
+	gammaSummed, betaSummed              int32
+	act                                  int32
+	_                                    int32
+}
+
+// bnActs reports whether batch norm can end with act.
+func bnActs(act device.UnOp) bool {
+	switch act {
+	case device.Identity, device.Relu, device.Sigmoid, device.Tanh, device.Gelu, device.Silu:
+		return true
+	}
+	return false
+}
+
+// BatchNormApply is y = act((x-mean)*rstd*gamma + beta), x and y (...,C), the others (C); gamma and beta may be absent.
+// mean and rstd are of the type of sums over x's, gamma and beta of that or of x's.
+func (d *Device) BatchNormApply(y, x, mean, rstd, gamma, beta device.View, act device.UnOp) bool {
+	xs, ok := normRows(x)
+	if !ok || !bnActs(act) {
+		return false
+	}
+	ys, ok := sameRows(xs, y)
+	m, c, acc := xs.D(0), xs.D(1), sumType(x.Type)
+	if !ok || !mean.Valid() || !rstd.Valid() || !vectors(acc, c, mean, rstd) || !coefficients(x.Type, c, gamma, beta) {
+		return false
+	}
+	k, v := kBNApply.of(x.Type, c)
+	tile, grid := newBNTile(m, c, v)
+	d.enqueue("BatchNormApply", []device.View{y}, present(x, mean, rstd, gamma, beta), 3*float64(m)*float64(c), func() error {
+		p := bnApplyParams{fault: d.fault(), x: address(xs), mean: address(mean), rstd: address(rstd), gamma: addressOf(gamma), beta: addressOf(beta), y: address(ys),
+			stride: int64(xs.Str[0]), toStride: int64(ys.Str[0]), tile: tile, aligned: aligned(v, xs, ys), coefficientsAligned: aligned(v, mean, rstd),
+			gammaSummed: flag(gamma.Type == acc), betaSummed: flag(beta.Type == acc), act: int32(act)}
+		return launch(d, k, grid, bnThreads, 0, &p)
+	})
+	return true
+}
+
+type bnGradSumsParams struct {
+	fault, x, dy, mean, part     uintptr
+	stride, dyStride             int64
+	tile                         bnTile
+	aligned, coefficientsAligned int32
+}
+
+type bnJoinGradParams struct {
+	fault, part, rstd, gamma, dgamma, dbeta, slopes uintptr
+	rows                                            int64
+	channels, chunks, gammaType                     int32
+	_                                               int32
+}
+
+type bnGradParams struct {
+	fault, x, dy, mean, slopes, dx              uintptr
+	stride, dyStride, dxStride                  int64
+	tile                                        bnTile
+	aligned, coefficientsAligned, slopesAligned int32
+	_                                           int32
+}
+
+// BatchNormGrad is the gradient of training-mode batch norm (Ioffe and Szegedy, arXiv 1502.03167): with
+// xhat = (x-mean)*rstd over M rows, dbeta = sum dy, dgamma = sum dy xhat, and
+// dx = gamma rstd (dy - dbeta/M - xhat dgamma/M). gamma, dx, dgamma and dbeta may be absent. All but x, dy, dx and gamma
+// are of the type of sums over x's.
+func (d *Device) BatchNormGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma device.View) bool {
+	xs, ok := normRows(x)
+	if !ok {
+		return false
+	}
+	gs, ok := sameRows(xs, dy)
+	m, c, acc := xs.D(0), xs.D(1), sumType(x.Type)
+	if !ok || !mean.Valid() || !rstd.Valid() || !vectors(acc, c, dgamma, dbeta, mean, rstd) || !coefficients(x.Type, c, gamma) {
+		return false
+	}
+	var ds device.View
+	if dx.Valid() {
+		if ds, ok = sameRows(xs, dx); !ok {
+			return false
+		}
+	}
+	kSums, v := kBNGradSums.of(x.Type, c)
+	kGrad, _ := kBNGrad.of(x.Type, c)
+	tile, grid := newBNTile(m, c, v)
+	slopesBytes := (3*c*acc.Size() + 15) / 16 * 16 // the parts stand behind them
+	scratch := slopesBytes + int(grid[0])*2*c*acc.Size()
+	d.reserve(scratch)
+	d.enqueue("BatchNormGrad", present(dx, dgamma, dbeta), present(dy, x, mean, rstd, gamma), 8*float64(m)*float64(c), func() error {
+		slopes, err := d.borrow(scratch)
+		if err != nil {
+			return err
+		}
+		part := slopes + uintptr(slopesBytes)
+		p := bnGradSumsParams{fault: d.fault(), x: address(xs), dy: address(gs), mean: address(mean), part: part,
+			stride: int64(xs.Str[0]), dyStride: int64(gs.Str[0]), tile: tile, aligned: aligned(v, xs, gs), coefficientsAligned: aligned(v, mean)}
+		if err := launch(d, kSums, grid, bnThreads, 0, &p); err != nil {
+			return err
+		}
+		q := bnJoinGradParams{fault: d.fault(), part: part, rstd: address(rstd), gamma: addressOf(gamma), dgamma: addressOf(dgamma), dbeta: addressOf(dbeta),
+			slopes: slopes, rows: int64(m), channels: int32(c), chunks: int32(grid[0]), gammaType: int32(gamma.Type)}
+		if err := launch(d, kBNJoinGrad[acc], bnJoiners(c), bnThreads, 0, &q); err != nil || !dx.Valid() {
+			return err
+		}
+		r := bnGradParams{fault: d.fault(), x: address(xs), dy: address(gs), mean: address(mean), slopes: slopes, dx: address(ds),
+			stride: int64(xs.Str[0]), dyStride: int64(gs.Str[0]), dxStride: int64(ds.Str[0]), tile: tile,
+			aligned: aligned(v, xs, gs, ds), coefficientsAligned: aligned(v, mean), slopesAligned: flag(v > 1)}
+		return launch(d, kGrad, grid, bnThreads, 0, &r)
+	})
+	return true
+}

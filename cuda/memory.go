@@ -1,0 +1,117 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/acumen-ml/acumen/cuda/driver"
+	"github.com/acumen-ml/acumen/device"
+)
+
+// memory is one allocation.
+type memory struct {
+	d     *Device
+	ptr   driver.Ptr
+	size  int
+	freed bool
+	used  uint64 // the last queued work that reads or writes it
+}
+
+// memoryError says that the GPU's memory is full.
+type memoryError struct {
+	want, live, free, total int
+	cause                   error
+}
+
+func (e *memoryError) Error() string {
+	return fmt.Sprintf("cuda: out of memory: %d bytes wanted, %d in use here, %d of %d free on the GPU", e.want, e.live, e.free, e.total)
+}
+
+// Hint is the way out.
+func (e *memoryError) Hint() string {
+	return "take a smaller batch (trainer.batch) or more micro-batches (trainer.micro_batches), read the data ahead (data.resident: 0), or end other programs on this GPU (nvidia-smi lists them)"
+}
+
+func (e *memoryError) Unwrap() error { return e.cause }
+
+// Alloc gives bytes bytes of the GPU's memory.
+func (d *Device) Alloc(bytes int) (device.Memory, error) {
+	if d.rec != nil {
+		return nil, d.notWhileCapturing("Alloc")
+	}
+	if bytes < 0 {
+		panic(fmt.Sprintf("cuda.Alloc: %d bytes", bytes))
+	}
+	if d.dead != nil {
+		return nil, d.dead
+	}
+	ptr, err := d.alloc(bytes)
+	if err != nil {
+		return nil, err
+	}
+	d.live += bytes
+	return &memory{d: d, ptr: ptr, size: bytes}, nil
+}
+
+// alloc is memory that does not count as the caller's.
+func (d *Device) alloc(bytes int) (driver.Ptr, error) {
+	ptr, err := d.ctx.Alloc(max(bytes, 1))
+	var e *driver.Error
+	if errors.As(err, &e) && e.Code == driver.OutOfMemory {
+		free, total, _ := d.ctx.MemInfo()
+		return 0, &memoryError{bytes, d.live, free, total, err}
+	}
+	return ptr, err
+}
+
+// Bytes is the size.
+func (m *memory) Bytes() int { return m.size }
+
+// Free gives the memory back.
+func (m *memory) Free() {
+	switch {
+	case m.d.rec != nil:
+		_ = m.d.notWhileCapturing("Free")
+	case m.freed:
+		m.d.fail(errors.New("cuda: memory freed twice"))
+	default:
+		m.freed = true
+		m.d.live -= m.size
+		if m.d.dead == nil {
+			if err := m.d.ctx.Free(m.ptr); err != nil {
+				m.d.fail(err)
+			}
+		}
+	}
+}
+
+// address is where the first element of v lies. A view of memory that does not exist, as dry runs have it, is nowhere.
+func address(v device.View) uintptr {
+	m, ok := v.Mem.(*memory)
+	if !ok {
+		return 0
+	}
+	if m.freed {
+		panic("cuda: use of freed memory")
+	}
+	return uintptr(m.ptr) + uintptr(v.Off*v.Type.Size())
+}
+
+// touch notes that queued work uses the memory of these views.
+func (d *Device) touch(lists ...[]device.View) {
+	d.seq++
+	for _, vs := range lists {
+		for _, v := range vs {
+			if m, ok := v.Mem.(*memory); ok {
+				m.used = d.seq
+				if d.rec != nil && !slices.Contains(d.rec.uses, m) {
+					d.rec.uses = append(d.rec.uses, m)
+				}
+			}
+		}
+	}
+}
+

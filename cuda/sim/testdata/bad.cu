@@ -1,0 +1,95 @@
+// bad.cu: kernels with one fault each.
+#include "../../kernels/ptx.cuh"
+#include "params.h"
+
+KERNEL(read_beyond, 64, VectorParams) {
+  int i = threadIdx.x;
+  p.y[i] = p.x[i + 1];
+}
+KERNEL(write_beyond, 64, VectorParams) {
+  int i = threadIdx.x;
+  p.y[i + (i == 63)] = p.x[i];
+}
+KERNEL(shared_beyond, 64, VectorParams) {
+  SHARED(float, s);
+  s[threadIdx.x] = p.x[threadIdx.x];
+  __syncthreads();
+  p.y[threadIdx.x] = s[threadIdx.x + 1];
+}
+KERNEL(index_beyond, 64, VectorParams) {
+  __shared__ float s[64];
+  s[threadIdx.x + (p.n == 64)] = p.x[threadIdx.x];
+  __syncthreads();
+  p.y[threadIdx.x] = s[threadIdx.x];
+}
+// Also the kernel of the uses of freed and of unwritten memory.
+KERNEL(copy, 64, VectorParams) {
+  p.y[threadIdx.x] = p.x[threadIdx.x];
+}
+KERNEL(shared_unwritten, 64, VectorParams) {
+  __shared__ float s[65];
+  s[threadIdx.x] = p.x[threadIdx.x];
+  __syncthreads();
+  p.y[threadIdx.x] = s[threadIdx.x + 1];
+}
+KERNEL(no_syncthreads, 64, VectorParams) {
+  __shared__ float s[64];
+  s[threadIdx.x] = p.x[threadIdx.x];
+  p.y[threadIdx.x] = s[63 - threadIdx.x];
+}
+// The second round writes what others may still read.
+KERNEL(one_syncthreads, 64, VectorParams) {
+  __shared__ float s[64];
+  for (int round = 0; round < 2; round++) {
+    s[threadIdx.x] = p.x[threadIdx.x] + round;
+    __syncthreads();
+    p.y[threadIdx.x] = s[(threadIdx.x + 32) % 64];
+  }
+}
+template <bool WAIT, bool SYNC> __device__ void staged(const VectorParams &p) {
+  __shared__ __align__(16) u16 s[8 * 8];
+  int l = threadIdx.x;
+  if (l < 8) cp_async<16>(s + 8 * l, (const u16 *)p.x + 8 * l);
+  cp_async_commit();
+  if (WAIT) cp_async_wait<0>();
+  if (SYNC) __syncwarp();
+  unsigned r[1];
+  ldmatrix_x1(r, s + l % 8 * 8);
+  ((unsigned *)p.y)[l] = r[0];
+}
+KERNEL(no_syncwarp, 32, VectorParams) { staged<true, false>(p); }
+KERNEL(no_wait, 32, VectorParams) { staged<false, true>(p); }
+
+KERNEL(blocks_race, 64, VectorParams) {
+  p.y[threadIdx.x] = p.x[threadIdx.x] + blockIdx.x;
+}
+KERNEL(blocks_race_read, 64, VectorParams) {
+  int i = blockIdx.x * 64 + threadIdx.x;
+  p.y[i] = i >= 64 ? p.y[i - 64] : p.x[i];
+}
+KERNEL(misaligned, 64, VectorParams) {
+  float4 v = *(const float4 *)(p.x + p.n);
+  p.y[threadIdx.x] = v.x + v.y + v.z + v.w;
+}
+KERNEL(misaligned_copy, 64, VectorParams) {
+  __shared__ __align__(16) float s[64 * 4];
+  cp_async<16>(s + 4 * threadIdx.x, p.x + p.n);
+  cp_async_wait_all();
+  p.y[threadIdx.x] = s[4 * threadIdx.x];
+}
+KERNEL(divergent_barrier, 64, VectorParams) {
+  if (threadIdx.x < 10) __syncthreads();
+  else p.y[threadIdx.x] = __shfl_sync(~0u, p.x[0], 0);
+}
+KERNEL(wild, 64, VectorParams) {
+  *(float *)(p.n + 4 * threadIdx.x) = 1;
+}
+KERNEL(host_pointer, 64, VectorParams) {
+  p.y[threadIdx.x] = *(const float *)p.n;
+}
+KERNEL(divide_by_zero, 64, VectorParams) {
+  p.y[threadIdx.x] = 5 / (int)(p.n - 64);
+}
+KERNEL(add, 64, VectorParams) {
+  p.y[threadIdx.x] += p.x[threadIdx.x];
+}
