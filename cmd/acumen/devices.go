@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -26,4 +27,19 @@ func (a *app) devicesCommand() *cobra.Command {
 			return t.Flush()
 		},
 	}
+}
+
+// deviceLine tells where a run computes, and, where auto came to that, why not on a GPU.
+func deviceLine(d device.Device, asked string) string {
+	line := fmt.Sprintf("device %s, %s", d.Name(), device.Describe(d))
+	if asked != "auto" || strings.HasPrefix(d.Name(), "cuda") {
+		return line
+	}
+	reason := "this program was built without the CUDA back-end"
+	for _, i := range device.List() {
+		if strings.HasPrefix(i.Name, "cuda") {
+			reason = i.Reason
+		}
+	}
+	return line + " (no GPU: " + reason + ")"
 }

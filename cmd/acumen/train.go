@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/internal/config"
 	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/trainer"
@@ -192,7 +191,7 @@ func (a *app) fit(ctx context.Context, j *job, folder *report.Folder, resume boo
 	log.Printf("acumen %s", strings.Join(a.args, " "))
 	progress := report.NewProgress(j.cfg.Progress, a.err, j.cfg.Trainer.Epochs)
 	if j.cfg.Progress != "none" {
-		fmt.Fprintf(a.err, "%s on %s, %s; run folder %s\n", j.net.Name, j.train.Name(), device.Describe(j.dev), folder.Path)
+		fmt.Fprintf(a.err, "%s\n%s on %s; run folder %s\n", deviceLine(j.dev, j.cfg.Device), j.net.Name, j.train.Name(), folder.Path)
 	}
 	o := j.options
 	o.Dir, o.Resume = folder.Path, resume

@@ -257,6 +257,10 @@ func TestProgressModes(t *testing.T) {
 	}
 	o := acumen(t, dir, "train", "small.yaml", "--progress", "none")
 	assert.Empty(t, o.errors)
+	o = acumen(t, dir, "train", "small.yaml")
+	assert.Regexp(t, `^device cpu, .*, 1 threads?, [^(]*\nlayers on mnist; run folder `, o.errors)
+	o = acumen(t, dir, "train", "small.yaml", "--device", "auto")
+	assert.Regexp(t, `^device cpu, .* \(no GPU: .+\)\n`, o.errors, "auto says why not")
 }
 
 func TestConfigCommand(t *testing.T) {
