@@ -12,7 +12,7 @@ ARGS        ?=
 .PHONY: help run build test test-long lint race bench fuzz cross clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: build ## build, then train lenet5 on MNIST (the data travels in the repository)
 	./bin/acumen train $(ARGS)
@@ -54,3 +54,5 @@ cross: ## compile for the other platforms
 
 clean: ## remove what was built
 	rm -rf bin
+
+include cuda/cuda.mk

@@ -6,6 +6,7 @@ import "github.com/acumen-ml/acumen/device"
 
 var (
 	kMove       = kernel("copy", "move")
+	kMoveFlat   = kernel("copy", "move_flat")
 	kCast       = kernel("copy", "cast_each")
 	kCastFour   = kernel("copy", "cast_four")
 	kCastDouble = kernel("copy", "cast_double")
@@ -46,7 +47,10 @@ func (d *Device) Copy(y, x device.View) {
 		id := kCast
 		switch {
 		case same:
-			id, p.unit = kMove, p.nest.widen(y.Type.Size())
+			if id = kMove; p.nest.flat(2, y.Type) {
+				id = kMoveFlat
+			}
+			p.unit = p.nest.widen(y.Type.Size())
 		case double:
 			id = kCastDouble
 		case p.nest.fours(2):

@@ -280,7 +280,7 @@ func TestUnaryPaths(t *testing.T) {
 				want[i] = math.Trunc(want[i])
 			}
 		}
-		// integers may be off by one where f32 and f64 lie on two sides of a whole number: not for these
+		// an integer could be off by one where f32 rounds across a whole number: none of these lies that near
 		e.near(c.y.Type, 1, want, e.get(c.y), c.name)
 	}
 }

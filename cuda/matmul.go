@@ -125,15 +125,15 @@ func (p *product) kernel() (k kernelID, threads, shared uint32) {
 			return kMatMulTensor128[p.a.typ].of(p), 128, shared
 		}
 		return kMatMulTensor64[p.a.typ].of(p), 128, shared
-	case byPlain: // two stages of 16 rows of k, each padded by 4
-		shared = uint32(2 * 16 * 4 * (p.tileM + p.tileN + 8))
+	case byPlain: // two stages of 8 or 16 rows of k, each padded by 4
+		row := uint32(4 * (p.tileM + p.tileN + 8))
 		switch {
 		case p.tileN == 32:
-			return kMatMulPlain32.of(p), 256, shared
+			return kMatMulPlain32.of(p), 256, 2 * 16 * row
 		case p.tileM == 128:
-			return kMatMulPlain128.of(p), 256, shared
+			return kMatMulPlain128.of(p), 256, 2 * 8 * row
 		}
-		return kMatMulPlain64.of(p), 256, shared
+		return kMatMulPlain64.of(p), 256, 2 * 16 * row
 	}
 	const tiles = 2 * 16 * 65 // elements
 	switch p.compute {

@@ -18,13 +18,16 @@ and before a kernel, or with names (for kernels that a macro declares) anywhere,
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import fcntl
 import gzip
 import hashlib
 import json
+import multiprocessing
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +106,13 @@ class Folder:
         self.state = out / ".state" / ("kept" if keep else "checked")
         self.state.mkdir(parents=True, exist_ok=True)
 
+    @contextlib.contextmanager
+    def locked(self, name="lock"):
+        """Held for moments only, so that several runs can work side by side; with an image's name while that is compiled."""
+        with open(self.state.parent / name, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def image(self, source, arch):
         made_from = [FORMAT, self.compiler.identity, source.options, arch, source.digest()]
         key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
@@ -136,32 +146,43 @@ def write(path, data):
     temp.replace(path)
 
 
-def make(compiler, image, keep):
-    """Compiles one image, in a process of the pool. Returns (failed, log)."""
-    begin = time.monotonic()
-    failed, code, log = compiler.compile(image.source.path, shown(image.source.path), image.arch, image.source.options)
+def make(folder, image):
+    """Compiles one image, in a process of the pool. Returns (failed, log). The state keeps the seconds of processor time."""
+    with folder.locked(f"{image.state.name}.{folder.state.name}.lock"):
+        return make_alone(folder, image)
+
+
+def make_alone(folder, image):
+    if folder.read(image):
+        return False, ""  # another run has made it by now
+    begin, source = sum(os.times()[:4]), image.source
+    failed, code, log = folder.compiler.compile(source.path, shown(source.path), image.arch, source.options)
     if failed:
         return True, log
     kernels = resources.read(log, code if image.arch.startswith("sm_") else b"")
     wrong = [k for k in kernels if k.startswith("_Z")]
     if wrong:
-        return True, f"{shown(image.source.path)}: kernel {wrong[0]} is not declared with KERNEL(name, threads, P)"
-    if keep:
-        write(image.target, gzip.compress(code, 9, mtime=0))
-    state = {"key": image.key, "seconds": round(time.monotonic() - begin, 2), "bytes": len(code), "kernels": kernels}
+        return True, f"{shown(source.path)}: kernel {wrong[0]} is not declared with KERNEL(name, threads, P)"
+    state = {"key": image.key, "seconds": round(sum(os.times()[:4]) - begin, 2), "bytes": len(code), "kernels": kernels}
     if image.arch.startswith("compute_"):
         state["ptx"] = re.search(rb"^\.version (\S+)", code, re.M)[1].decode()
-    write(image.state, json.dumps(state).encode())
+    packed = gzip.compress(code, 9, mtime=0) if folder.keep else b""
+    with folder.locked():
+        if not source.path.exists() or folder.image(Source(source.path), image.arch).key != image.key:
+            return True, f"{shown(source.path)} changed while it was compiled: run this again"
+        if folder.keep:
+            write(image.target, packed)
+        write(image.state, json.dumps(state).encode())
     return False, resources.strip(log)
 
 
-def run(compiler, images, jobs, keep):
+def run(folder, images, jobs):
     """Compiles images side by side, prints what the compiler says as it comes, and returns those that failed."""
     said, failed, at = set(), [], time.monotonic()
     # One architecture of each file comes first, for early errors, and then the biggest files: none is left for the end.
     images = sorted(images, key=lambda i: (i.arch != "sm_90", -len(i.source.text), i.source.name, ARCHS.index(i.arch)))
-    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs) as pool:
-        tasks = {pool.submit(make, compiler, i, keep): i for i in images}
+    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs, initializer=in_child) as pool, ended_with(pool):
+        tasks = {pool.submit(make, folder, i): i for i in images}
         for n, done in enumerate(concurrent.futures.as_completed(tasks), 1):
             image = tasks[done]
             try:
@@ -180,6 +201,23 @@ def run(compiler, images, jobs, keep):
                 at = time.monotonic()
                 tell(f"kernels: {n} of {len(images)} images")
     return failed
+
+
+def in_child():
+    for n in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(n, signal.SIG_DFL)  # a compile can't be asked to stop
+
+
+@contextlib.contextmanager
+def ended_with(pool):
+    """Ends the pool's processes, and does not wait for what they compile, when this run is told to end."""
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(wait=False)
+        raise
 
 
 def tell(text):
@@ -223,7 +261,7 @@ def main():
         if found.returncode:
             return found.returncode  # it has said why
         toolkit = found.stdout.strip()
-    compiler = compilers.find(pathlib.Path(toolkit), HERE)
+    compiler = compilers.find(pathlib.Path(toolkit).resolve(), HERE)
     lacking = [a for a in names if a not in compiler.archs]
     if lacking:
         tell(f"compile.py: {compiler.name} knows no {', '.join(lacking)}: left out (12.8 to 13.x know all)")
@@ -231,29 +269,28 @@ def main():
     begin, keep = time.monotonic(), args.compiler == "12"
     args.out.mkdir(parents=True, exist_ok=True)
     folder = Folder(args.out, compiler, keep)
-    with open(folder.state.parent / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("compile.py: waiting for another run of it to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        paths = sorted(HERE.glob("*.cu"))
-        sources = [Source(path) for path in paths]
-        chosen = {pathlib.Path(f).resolve() for f in args.files} or set(paths)
-        for f in chosen - set(paths):
-            p.error(f"{f}: no such file in {shown(HERE)}")
+    paths = sorted(HERE.glob("*.cu"))
+    sources = [Source(path) for path in paths]
+    chosen = {pathlib.Path(f).resolve() for f in args.files} or set(paths)
+    for f in chosen - set(paths):
+        p.error(f"{f}: no such file in {shown(HERE)}")
+    with folder.locked():
         everything = [folder.image(s, a) for s in sources for a in ARCHS if a in compiler.archs and s.wants(a)]
         wanted = [i for i in everything if i.source.path in chosen and i.arch in names]
         stale = [i for i in everything if folder.read(i) is None]
-        todo = [i for i in wanted if i in stale]
         for i in stale:
             folder.drop(i)
         folder.sweep(everything)
-        failed = run(compiler, todo, args.jobs, keep)
+    todo = [i for i in wanted if i in stale]
+    failed = run(folder, todo, args.jobs)
+    with folder.locked():
+        # Another run may be at work on files that are newer: what is listed is what is true now.
+        sources = [Source(path) for path in sorted(HERE.glob("*.cu"))]
+        everything = [folder.image(s, a) for s in sources for a in ARCHS if a in compiler.archs and s.wants(a)]
         size = sum(i.target.stat().st_size for i in everything if i.target.exists()) if keep else 0
         if keep:
             write_index(folder, sources, everything)
-        states = {(i.source, i.arch): s for i in wanted for s in [folder.read(i)] if s}
+        states = {(i.source, i.arch): s for i in everything if i.source.path in chosen and i.arch in names for s in [folder.read(i)] if s}
 
     kept = f", {size / 1e6:.2f} MB in {shown(args.out)}" if keep else ", nothing kept"
     tell(f"kernels: {len({i.source for i in wanted})} files, {len(wanted)} images with {compiler.name}: {len(todo) - len(failed)} made, "
@@ -271,6 +308,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
     except KeyboardInterrupt:

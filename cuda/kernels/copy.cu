@@ -6,36 +6,47 @@ struct CopyParams {
   Nest nest;     // y, x
 };
 
-// move copies units of one size, whatever they are; the strides count units.
-template <class U> __device__ inline void move_units(const Nest &n) {
-  U *y = (U *)n.op[0].data;
-  const U *x = (const U *)n.op[1].data;
-  if (n.rank > 1 || n.op[0].str[0] != 1 || n.op[1].str[0] != 1) {
-    each<2>(n, [&](const i64 (&at)[2]) { y[at[0]] = x[at[1]]; });
-    return;
+// with_unit calls f with an element of the unit's size.
+template <class F> __device__ inline void with_unit(int bytes, F f) {
+  switch (bytes) {
+  case 16: f(uint4()); break;
+  case 8: f(uint2()); break;
+  case 4: f(u32()); break;
+  case 2: f(u16()); break;
+  default: f(u8());
   }
-  i64 e = FIRST;
-  ROLLED
-  for (; e + 3 * STEP < n.n; e += 4 * STEP) { // four reads under way at a time
-    U a = x[e], b = x[e + STEP], c = x[e + 2 * STEP], d = x[e + 3 * STEP];
-    y[e] = a;
-    y[e + STEP] = b;
-    y[e + 2 * STEP] = c;
-    y[e + 3 * STEP] = d;
-  }
-  ROLLED
-  for (; e < n.n; e += STEP) y[e] = x[e];
 }
+
+// move copies units of one size, whatever they are; the strides count units.
 // hot
 KERNEL(move, 256, CopyParams) {
   GUARD(p);
-  switch (p.unit) {
-  case 16: move_units<uint4>(p.nest); break;
-  case 8: move_units<uint2>(p.nest); break;
-  case 4: move_units<u32>(p.nest); break;
-  case 2: move_units<u16>(p.nest); break;
-  default: move_units<u8>(p.nest);
-  }
+  with_unit(p.unit, [&](auto u) {
+    typedef decltype(u) U;
+    each<2>(p.nest, [&](const i64 (&at)[2]) { ((U *)p.nest.op[0].data)[at[0]] = ((const U *)p.nest.op[1].data)[at[1]]; });
+  });
+}
+
+// move_flat is move where all units lie side by side.
+// hot
+KERNEL(move_flat, 256, CopyParams) {
+  GUARD(p);
+  with_unit(p.unit, [&](auto u) {
+    typedef decltype(u) U;
+    U *y = (U *)p.nest.op[0].data;
+    const U *x = (const U *)p.nest.op[1].data;
+    i64 e = FIRST;
+    ROLLED
+    for (; e + 3 * STEP < p.nest.n; e += 4 * STEP) { // four reads under way at a time
+      U a = x[e], b = x[e + STEP], c = x[e + 2 * STEP], d = x[e + 3 * STEP];
+      y[e] = a;
+      y[e + STEP] = b;
+      y[e + 2 * STEP] = c;
+      y[e + 3 * STEP] = d;
+    }
+    ROLLED
+    for (; e < p.nest.n; e += STEP) y[e] = x[e];
+  });
 }
 
 // cast_each is y = x with conversion, over single elements.

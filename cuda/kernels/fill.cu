@@ -26,6 +26,7 @@ KERNEL(fill_flat, 256, FillFlatParams) {
   i64 head = min((i64)(-(u64)p.data & 15), p.bytes), packs = (p.bytes - head) / 16, tail = head + 16 * packs;
   uint4 v = make_uint4((u32)p.pattern, (u32)(p.pattern >> 32), (u32)p.pattern, (u32)(p.pattern >> 32));
   uint4 *body = (uint4 *)(p.data + head);
+  ROLLED
   for (i64 i = FIRST; i < packs; i += STEP) body[i] = v;
   // head is a whole number of elements, and so is tail: byte i has its place in the pattern in both.
   if (FIRST < head) p.data[FIRST] = (u8)(p.pattern >> (8 * (FIRST & 7)));

@@ -1,4 +1,4 @@
-// hot: matmul_f32_128_nn matmul_f32_128_nt matmul_f32_128_tn matmul_f32_128_tt shared=33792
+// hot: matmul_f32_128_nn matmul_f32_128_nt matmul_f32_128_tn matmul_f32_128_tt shared=16896
 // hot: matmul_f32_64_nn matmul_f32_64_nt matmul_f32_64_tn matmul_f32_64_tt shared=17408
 // hot: matmul_f32_32_nn matmul_f32_32_nt matmul_f32_32_tn matmul_f32_32_tt shared=21504
 #include "matmul.cuh"
@@ -91,8 +91,8 @@ KERNEL(matmul_reduce, 256, MatMulParams) {
 
 // f32 on CUDA cores. A tile of an operand lies in shared memory as rows of k; it is read four elements at a time, along k
 // (DEEP) or along the other axis, whichever has stride 1, into registers while the tile before it is used.
-template <int W, bool DEEP> struct Reader {
-  enum { DEPTH = 16, PITCH = W + 4, VECTORS = W * DEPTH / 4, EACH = (VECTORS + 255) / 256 };
+template <int W, int DEPTH, bool DEEP> struct Reader {
+  enum { PITCH = W + 4, VECTORS = W * DEPTH / 4, EACH = (VECTORS + 255) / 256 };
   const float *x;
   i64 ld;
   int first, limit; // along the other axis
@@ -139,12 +139,13 @@ template <int W, bool DEEP> struct Reader {
   }
 };
 
-// plain is a tile of BM x BN, TM x TN elements a thread in groups of 4 x 4. ADEEP: a has stride 1 along k; BDEEP: b.
-template <int BM, int BN, int TM, int TN, bool ADEEP, bool BDEEP> __device__ inline void plain(const MatMulParams &p, float *s) {
-  typedef Reader<BM, ADEEP> A;
-  typedef Reader<BN, BDEEP> B;
+// plain is a tile of BM x BN x DEPTH, TM x TN elements a thread in groups of 4 x 4. ADEEP: a has stride 1 along k; BDEEP: b.
+template <int BM, int BN, int DEPTH, int TM, int TN, bool ADEEP, bool BDEEP> __device__ inline void plain(const MatMulParams &p, float *s) {
+  typedef Reader<BM, DEPTH, ADEEP> A;
+  typedef Reader<BN, DEPTH, BDEEP> B;
   static_assert(BM / TM * (BN / TN) == 256, "256 threads");
-  enum { DEPTH = 16, STAGE = DEPTH * (A::PITCH + B::PITCH), GM = TM / 4, GN = TN / 4 };
+  enum { STAGE = DEPTH * (A::PITCH + B::PITCH), GM = TM / 4, GN = TN / 4 };
+  constexpr int UNROLL = TM * TN > 16 ? 1 : DEPTH; // 8 x 8 sums leave registers for one k at a time
   const int tx = threadIdx.x % (BN / TN), ty = threadIdx.x / (BN / TN);
   const Tile t = tile(p);
   const int begin = t.split * p.chunk, end = min(p.k, begin + p.chunk);
@@ -167,7 +168,7 @@ template <int BM, int BN, int TM, int TN, bool ADEEP, bool BDEEP> __device__ inl
         b.fetch(k0 + DEPTH, end);
       }
       const float *as = s + stage * STAGE, *bs = as + DEPTH * A::PITCH;
-#pragma unroll
+#pragma unroll UNROLL
       for (int k = 0; k < DEPTH; k++) {
         float u[TM], v[TN];
 #pragma unroll
@@ -192,12 +193,23 @@ template <int BM, int BN, int TM, int TN, bool ADEEP, bool BDEEP> __device__ inl
       }
       __syncthreads();
     }
+    // The sums go by way of shared memory, a row of each thread at a time, so that whole rows of the tile are written.
+    enum { HEIGHT = BM / TM };
+    static_assert(HEIGHT * B::PITCH <= 2 * STAGE, "the rows fit into the stages");
 #pragma unroll
-    for (int i = 0; i < TM; i++)
+    for (int i = 0; i < TM; i++) {
 #pragma unroll
       for (int g = 0; g < GN; g++)
-        put4(p, oy, z, t.split, t.i * BM + i / 4 * (BM / GM) + ty * 4 + i % 4, t.j * BN + g * (BN / GN) + tx * 4,
-             make_float4(sum[i][4 * g], sum[i][4 * g + 1], sum[i][4 * g + 2], sum[i][4 * g + 3]));
+        *(float4 *)(s + ty * B::PITCH + g * (BN / GN) + tx * 4) =
+            make_float4(sum[i][4 * g], sum[i][4 * g + 1], sum[i][4 * g + 2], sum[i][4 * g + 3]);
+      __syncthreads();
+#pragma unroll 1
+      for (int e = threadIdx.x; e < HEIGHT * BN / 4; e += 256) {
+        int r = e / (BN / 4), c = e % (BN / 4) * 4;
+        put4(p, oy, z, t.split, t.i * BM + i / 4 * (BM / GM) + r * 4 + i % 4, t.j * BN + c, *(const float4 *)(s + r * B::PITCH + c));
+      }
+      __syncthreads();
+    }
   }
 }
 
@@ -209,22 +221,22 @@ template <int BM, int BN, int TM, int TN, bool ADEEP, bool BDEEP> __device__ inl
 #endif
 
 // The names end as BLAS has it: n for a matrix whose rows lie in memory one after the other, t for its transpose.
-#define PLAIN(name, ADEEP, BDEEP, BM, BN, TM, TN, n) \
-  KERNEL(name, BLOCKS(n), MatMulParams) {            \
-    GUARD(p);                                        \
-    SHARED(float, s);                                \
-    plain<BM, BN, TM, TN, ADEEP, BDEEP>(p, s);       \
+#define PLAIN(name, ADEEP, BDEEP, BM, BN, DEPTH, TM, TN, n) \
+  KERNEL(name, BLOCKS(n), MatMulParams) {                   \
+    GUARD(p);                                               \
+    SHARED(float, s);                                       \
+    plain<BM, BN, DEPTH, TM, TN, ADEEP, BDEEP>(p, s);       \
   }
 
-PLAIN(matmul_f32_128_nn, true, false, 128, 128, 8, 8, 2)
-PLAIN(matmul_f32_128_nt, true, true, 128, 128, 8, 8, 2)
-PLAIN(matmul_f32_128_tn, false, false, 128, 128, 8, 8, 2)
-PLAIN(matmul_f32_128_tt, false, true, 128, 128, 8, 8, 2)
-PLAIN(matmul_f32_64_nn, true, false, 64, 64, 4, 4, 3)
-PLAIN(matmul_f32_64_nt, true, true, 64, 64, 4, 4, 3)
-PLAIN(matmul_f32_64_tn, false, false, 64, 64, 4, 4, 3)
-PLAIN(matmul_f32_64_tt, false, true, 64, 64, 4, 4, 3)
-PLAIN(matmul_f32_32_nn, true, false, 128, 32, 4, 4, 3)
-PLAIN(matmul_f32_32_nt, true, true, 128, 32, 4, 4, 3)
-PLAIN(matmul_f32_32_tn, false, false, 128, 32, 4, 4, 3)
-PLAIN(matmul_f32_32_tt, false, true, 128, 32, 4, 4, 3)
+PLAIN(matmul_f32_128_nn, true, false, 128, 128, 8, 8, 8, 2)
+PLAIN(matmul_f32_128_nt, true, true, 128, 128, 8, 8, 8, 2)
+PLAIN(matmul_f32_128_tn, false, false, 128, 128, 8, 8, 8, 2)
+PLAIN(matmul_f32_128_tt, false, true, 128, 128, 8, 8, 8, 2)
+PLAIN(matmul_f32_64_nn, true, false, 64, 64, 16, 4, 4, 2)
+PLAIN(matmul_f32_64_nt, true, true, 64, 64, 16, 4, 4, 2)
+PLAIN(matmul_f32_64_tn, false, false, 64, 64, 16, 4, 4, 2)
+PLAIN(matmul_f32_64_tt, false, true, 64, 64, 16, 4, 4, 2)
+PLAIN(matmul_f32_32_nn, true, false, 128, 32, 16, 4, 4, 2)
+PLAIN(matmul_f32_32_nt, true, true, 128, 32, 16, 4, 4, 2)
+PLAIN(matmul_f32_32_tn, false, false, 128, 32, 16, 4, 4, 2)
+PLAIN(matmul_f32_32_tt, false, true, 128, 32, 16, 4, 4, 2)

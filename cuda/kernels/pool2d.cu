@@ -2,7 +2,7 @@
 
 enum { THREADS = 256 };
 
-// PoolParams: x are the images (N,H,W,C) or their gradient, y what windows yield (N,OH,OW,C) or its gradient, idx the
+// PoolParams: x are the images (N,H,W,C) or their gradient, y the results of windows (N,OH,OW,C) or its gradient, idx the
 // places h W + w of maxima, in y's shape. Channels lie side by side. A thread has V channels of an element, the count
 // going over images, rows, columns and packs of channels.
 struct PoolParams {
@@ -43,10 +43,10 @@ __device__ inline void inside(int start, int k, int dil, int n, int &lo, int &hi
   lo = min(lo, hi);
 }
 
-template <class T, int V> __device__ inline const T *pixel(const PoolParams &p, const Place<V> &o, int h, int w) {
-  return (const T *)p.x + o.image * p.x_image + (h * p.x_row + w * p.x_col + o.channel);
+template <class T, int V> __device__ inline T *pixel(const PoolParams &p, const Place<V> &o, int h, int w) {
+  return (T *)p.x + o.image * p.x_image + (h * p.x_row + w * p.x_col + o.channel);
 }
-template <class T, int V> __device__ inline T *yield_of(const PoolParams &p, const Place<V> &o, int oh, int ow) {
+template <class T, int V> __device__ inline T *result(const PoolParams &p, const Place<V> &o, int oh, int ow) {
   return (T *)p.y + o.image * p.y_image + (oh * p.y_row + ow * p.y_col + o.channel);
 }
 
@@ -91,7 +91,7 @@ template <class T, int V, int K> __device__ inline void max_window(const PoolPar
   Pack<T, V> q;
 #pragma unroll
   for (int v = 0; v < V; v++) q.e[v] = shorten<T>(best[v]);
-  store_pack<T, V>(yield_of<T, V>(p, o, o.row, o.col), q, p.aligned);
+  store_pack<T, V>(result<T, V>(p, o, o.row, o.col), q, p.aligned);
   if (p.idx) {
     Pack<int, V> places;
 #pragma unroll
@@ -135,7 +135,7 @@ template <class T, int V> __device__ inline void max_pool_grad(const PoolParams 
     for (int v = 0; v < V; v++) sum[v] = 0;
     for (int i = hl; i < hh; i++)
       for (int j = wl; j < wh; j++) {
-        Pack<T, V> g = load_pack<T, V>(yield_of<T, V>(p, o, i, j), p.aligned);
+        Pack<T, V> g = load_pack<T, V>(result<T, V>(p, o, i, j), p.aligned);
         Pack<int, V> at = load_pack<int, V>(p.idx + (((i64)o.image * p.oh + i) * p.ow + j) * p.channels + o.channel, p.aligned);
 #pragma unroll
         for (int v = 0; v < V; v++)
@@ -144,7 +144,7 @@ template <class T, int V> __device__ inline void max_pool_grad(const PoolParams 
     Pack<T, V> q;
 #pragma unroll
     for (int v = 0; v < V; v++) q.e[v] = shorten<T>(sum[v]);
-    store_pack<T, V>((T *)pixel<T, V>(p, o, o.row, o.col), q, p.aligned);
+    store_pack<T, V>(pixel<T, V>(p, o, o.row, o.col), q, p.aligned);
   }
 }
 
@@ -159,7 +159,7 @@ template <class T, int V> __device__ inline void max_pool_tiles(const PoolParams
     Pack<T, V> g;
     Pack<int, V> at;
     if (o.row < p.oh && o.col < p.ow) {
-      g = load_pack<T, V>(yield_of<T, V>(p, o, o.row, o.col), p.aligned);
+      g = load_pack<T, V>(result<T, V>(p, o, o.row, o.col), p.aligned);
       at = load_pack<int, V>(p.idx + (((i64)o.image * p.oh + o.row) * p.ow + o.col) * p.channels + o.channel, p.aligned);
     } else {
 #pragma unroll
@@ -174,7 +174,7 @@ template <class T, int V> __device__ inline void max_pool_tiles(const PoolParams
         Pack<T, V> q;
 #pragma unroll
         for (int v = 0; v < V; v++) q.e[v] = at.e[v] == h * p.w + w ? g.e[v] : shorten<T>(0.f);
-        store_pack<T, V>((T *)pixel<T, V>(p, o, h, w), q, p.aligned);
+        store_pack<T, V>(pixel<T, V>(p, o, h, w), q, p.aligned);
       }
   }
 }
@@ -214,7 +214,7 @@ template <class T, int V> __device__ inline void avg_pool(const PoolParams &p) {
     Pack<T, V> q;
 #pragma unroll
     for (int v = 0; v < V; v++) q.e[v] = shorten<T>(sum[v] * s);
-    store_pack<T, V>(yield_of<T, V>(p, o, o.row, o.col), q, p.aligned);
+    store_pack<T, V>(result<T, V>(p, o, o.row, o.col), q, p.aligned);
   }
 }
 
@@ -235,7 +235,7 @@ template <class T, int V> __device__ inline void avg_pool_grad(const PoolParams 
       if (p.dh > 1 && (o.row + p.ph - i * p.sh) % p.dh != 0) continue;
       for (int j = wl; j < wh; j++) {
         if (p.dw > 1 && (o.col + p.pw - j * p.sw) % p.dw != 0) continue;
-        Pack<T, V> g = load_pack<T, V>(yield_of<T, V>(p, o, i, j), p.aligned);
+        Pack<T, V> g = load_pack<T, V>(result<T, V>(p, o, i, j), p.aligned);
         const A s = share<A>(p, i, j);
 #pragma unroll
         for (int v = 0; v < V; v++) sum[v] += widen(g.e[v]) * s;
@@ -244,7 +244,7 @@ template <class T, int V> __device__ inline void avg_pool_grad(const PoolParams 
     Pack<T, V> q;
 #pragma unroll
     for (int v = 0; v < V; v++) q.e[v] = shorten<T>(sum[v]);
-    store_pack<T, V>((T *)pixel<T, V>(p, o, o.row, o.col), q, p.aligned);
+    store_pack<T, V>(pixel<T, V>(p, o, o.row, o.col), q, p.aligned);
   }
 }
 

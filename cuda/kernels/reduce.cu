@@ -1,14 +1,9 @@
 // Reduce folds elements along some axes. Each thread folds some elements one after the other, then threads fold what they
 // have in a fixed tree; long folds are cut in chunks, whose results a second kernel folds in the same way.
+#include "axes.cuh"
 #include "reduce.cuh"
 
 enum RedOp { SUM, SUMSQ, MAX, MIN, ARGMAX, MAXABS };
-
-// Axes is a row-major walk with strides in x and y.
-struct Axes {
-  int rank; // at least 1
-  int dim[MAX_RANK], x[MAX_RANK], y[MAX_RANK];
-};
 
 struct ReduceParams {
   Fault *fault;
@@ -24,30 +19,13 @@ struct ReduceParams {
   Axes kept, over;
 };
 
-// walk is where element e lies.
-__device__ inline void walk(const Axes &a, i64 e, i64 &x, i64 &y) {
-  x = y = 0;
-  int k = a.rank - 1;
-  for (; k > 0 && e >> 32; k--) {
-    i64 q = e / a.dim[k], r = e - q * a.dim[k];
-    x += r * a.x[k];
-    y += r * a.y[k];
-    e = q;
-  }
-  for (; k > 0; k--) { // a division of 32 bits is far faster
-    u32 q = (u32)e / (u32)a.dim[k], r = (u32)e - q * (u32)a.dim[k];
-    x += (i64)r * a.x[k];
-    y += (i64)r * a.y[k];
-    e = q;
-  }
-  x += e * a.x[0];
-  y += e * a.y[0];
-}
-
 template <class A> __device__ inline A lowest() { return -INFINITY; }
 template <> __device__ inline i64 lowest<i64>() { return -9223372036854775807LL - 1; }
 template <class A> __device__ inline A highest() { return INFINITY; }
 template <> __device__ inline i64 highest<i64>() { return 9223372036854775807LL; }
+
+// put is a call, since the conversions to all types, for all kernels here, would be most of the program.
+template <class A> __device__ __noinline__ void put(void *y, int type, i64 at, A v) { store<A>(y, type, at, v); }
 
 // Fold is a fold under way, of numbers of type A.
 template <int OP, class A> struct Fold {
@@ -65,7 +43,7 @@ template <int OP, class A> struct Fold {
     if (OP == MIN) return {smaller(a.v, b.v)};
     return {larger(a.v, b.v)};
   }
-  __device__ void put(void *y, int type, i64 at) const { store<A>(y, type, at, v); }
+  __device__ void write(void *y, int type, i64 at) const { put<A>(y, type, at, v); }
   template <class B> __device__ Fold<OP, B> as() const { return {(B)v}; }
 };
 
@@ -82,7 +60,7 @@ template <class A> struct Fold<ARGMAX, A> {
     bool second = nan != other ? other : b.v > a.v ? true : a.v > b.v ? false : b.at < a.at;
     return second ? b : a;
   }
-  __device__ void put(void *y, int type, i64 i) const { store<i64>(y, type, i, (i64)at); }
+  __device__ void write(void *y, int type, i64 i) const { put<i64>(y, type, i, (i64)at); }
   template <class B> __device__ Fold<ARGMAX, B> as() const { return {(B)v, at}; }
 };
 
@@ -128,6 +106,7 @@ template <class T, class A, int OP> __device__ inline Fold<OP, A> row(const Redu
   for (int k = 0; k < N; k++) acc[k] = F::start();
   i64 wide = p.wide, i = lo + lane;
   if (N > 1 && p.vector) {
+#pragma unroll 1
     for (i = lo + lane * N; i + wide * N + N <= hi; i += 2 * wide * N) {
       A v[N], w[N];
       e.vector(i, v);
@@ -146,6 +125,7 @@ template <class T, class A, int OP> __device__ inline Fold<OP, A> row(const Redu
     i = hi - (hi - lo) % N + lane; // what no vector covers
   }
   if (N > 1) {
+#pragma unroll 1
     for (; i + 3 * wide < hi; i += 4 * wide) {
       A v[4];
 #pragma unroll
@@ -154,6 +134,7 @@ template <class T, class A, int OP> __device__ inline Fold<OP, A> row(const Redu
       for (int k = 0; k < 4; k++) acc[k % N].take(v[k], (u32)(i + k * wide));
     }
   }
+#pragma unroll 1
   for (; i < hi; i += wide) acc[0].take(e.get(p, i), (u32)i);
 #pragma unroll
   for (int s = N / 2; s > 0; s /= 2)
@@ -178,7 +159,7 @@ template <class T, class A, int OP> __device__ inline void rows(const ReducePara
     f = p.wide > 32 ? fold_block(f, (F *)memory, Join<F>()) : fold_lanes(f, p.wide, Join<F>());
     if (g < n && lane == 0) {
       if (p.chunks > 1) ((F *)p.part)[g] = f;
-      else f.put(p.y, p.ytype, y);
+      else f.write(p.y, p.ytype, y);
     }
   }
 }
@@ -190,6 +171,7 @@ template <class F, int N> __device__ inline void fold_tall(F (&f)[N], F *memory,
 #pragma unroll
   for (int k = 0; k < N; k++) memory[k * blockDim.x + t] = f[k];
   __syncthreads();
+#pragma unroll 1
   for (int s = tall / 2; s > 0; s /= 2) {
     if (ty < s) {
 #pragma unroll
@@ -206,33 +188,30 @@ template <class F, int N> __device__ inline void fold_tall(F (&f)[N], F *memory,
 template <class T, class A, int OP, int N>
 __device__ inline void column(const ReduceParams &p, i64 x, i64 lo, i64 hi, int ty, Fold<OP, A> (&acc)[N]) {
   Elements<T, A> e(p, x);
-  const int U = N == 1 ? 1 : N > 4 ? 2 : 4;
   i64 r = lo + ty, tall = p.tall;
-  for (; r + (U - 1) * tall < hi; r += U * tall) {
-    A v[U][N];
+  if (N > 1 && p.over.rank == 1) {
+    const int U = N > 4 ? 2 : 4;
+#pragma unroll 1
+    for (i64 step = p.over.x[0]; r + (U - 1) * tall < hi; r += U * tall) {
+      A v[U][N];
 #pragma unroll
-    for (int u = 0; u < U; u++) {
-      i64 row = r + u * tall;
-      if (N == 1) {
-        v[u][0] = e.get(p, row);
-      } else if (p.over.rank == 1) {
-        e.vector(row * p.over.x[0], v[u]);
-      } else {
-        i64 at, none;
-        walk(p.over, row, at, none);
-        e.vector(at, v[u]);
-      }
+      for (int u = 0; u < U; u++) e.vector((r + u * tall) * step, v[u]);
+#pragma unroll
+      for (int u = 0; u < U; u++)
+#pragma unroll
+        for (int k = 0; k < N; k++) acc[k].take(v[u][k], (u32)(r + u * tall));
     }
-#pragma unroll
-    for (int u = 0; u < U; u++)
-#pragma unroll
-      for (int k = 0; k < N; k++) acc[k].take(v[u][k], (u32)(r + u * tall));
   }
-  for (; U > 1 && r < hi; r += tall) {
+#pragma unroll 1
+  for (; r < hi; r += tall) {
     A v[N];
-    i64 at, none;
-    walk(p.over, r, at, none);
-    e.vector(at, v);
+    if (N == 1) {
+      v[0] = e.get(p, r);
+    } else {
+      i64 at, none;
+      walk(p.over, r, at, none);
+      e.vector(at, v);
+    }
 #pragma unroll
     for (int k = 0; k < N; k++) acc[k].take(v[k], (u32)r);
   }
@@ -262,7 +241,7 @@ template <class T, class A, int OP, int N> __device__ inline void columns(const 
 #pragma unroll
       for (int k = 0; k < N; k++) {
         if (p.chunks > 1) ((F *)p.part)[h * p.cols + col + k] = acc[k];
-        else acc[k].put(p.y, p.ytype, y + (i64)k * p.kept.y[p.kept.rank - 1]);
+        else acc[k].write(p.y, p.ytype, y + (i64)k * p.kept.y[p.kept.rank - 1]);
       }
     }
   }
@@ -277,12 +256,13 @@ template <class A, class W, int OP> __device__ inline void merge(const ReducePar
     const Fold<OP, A> *from = (const Fold<OP, A> *)p.part + outer * p.chunks * p.cols + (o - outer * p.cols);
     F f[1] = {F::start()};
     if (o < p.outs)
+#pragma unroll 4
       for (int c = ty; c < p.chunks; c += p.tall) f[0] = F::join(f[0], from[(i64)c * p.cols].template as<W>());
     fold_tall(f, (F *)memory, p.wide, p.tall);
     if (o < p.outs && ty == 0) {
       i64 x, y;
       walk(p.kept, o, x, y);
-      f[0].put(p.y, p.ytype, y);
+      f[0].write(p.y, p.ytype, y);
     }
   }
 }

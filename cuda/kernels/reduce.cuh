@@ -1,5 +1,5 @@
 // reduce.cuh folds values across the threads of a warp or a block. The order of a fold is fixed by the number of threads, and
-// all threads get the same bits: the functions must be symmetric in their arguments.
+// all threads get the same bits.
 #pragma once
 #include "kernel.cuh"
 
@@ -14,16 +14,25 @@ template <class V> __device__ inline V shuffle_xor(V v, int lanes) {
   return v;
 }
 
+// fold_pair folds the values of two lanes that are s apart, the lower one's first: both get the same bits, even where f
+// rounds a and b differently from b and a, as sums of products do in which one product is not rounded.
+template <class V, class F> __device__ inline V fold_pair(V v, int s, F f) {
+  V other = shuffle_xor(v, s);
+  bool upper = threadIdx.x & s;
+  return f(upper ? other : v, upper ? v : other);
+}
+
 // fold_lanes folds the values of each group of lanes that lie side by side; lanes is 1, 2, 4, 8, 16 or 32. All lanes of the
 // warp call it, and all get their group's result.
 template <class V, class F> __device__ inline V fold_lanes(V v, int lanes, F f) {
-  for (int s = lanes >> 1; s > 0; s >>= 1) v = f(v, shuffle_xor(v, s));
+#pragma unroll 1
+  for (int s = lanes >> 1; s > 0; s >>= 1) v = fold_pair(v, s, f);
   return v;
 }
 
 template <class V, class F> __device__ inline V fold_warp(V v, F f) {
 #pragma unroll
-  for (int s = 16; s > 0; s >>= 1) v = f(v, shuffle_xor(v, s));
+  for (int s = 16; s > 0; s >>= 1) v = fold_pair(v, s, f);
   return v;
 }
 

@@ -23,12 +23,12 @@ march=
 if grep -qsw avx2 /proc/cpuinfo && grep -qsw fma /proc/cpuinfo && grep -qsw f16c /proc/cpuinfo; then march=-march=x86-64-v3; fi
 common="-std=c++17 -g1 -fPIC -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -fno-exceptions -DACUMEN_SIM $march"
 case $mode in
-fast) runtime="-O3"; kernels="-O3" ;;
+fast) runtime="-O3"; kernels="-O3 -fdata-sections" ;;
 checked)
-  runtime="-O2 -DACUSIM_CHECKED"
+  runtime="-O3 -DACUSIM_CHECKED"
   # Accesses stay those of the source: no vectors or memset made of loops.
   kernels="-O2 -DACUSIM_CHECKED -fno-tree-vectorize -fno-tree-slp-vectorize -fno-tree-loop-distribute-patterns -fno-store-merging"
-  kernels="$kernels -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fsanitize=alignment,bounds"
+  kernels="$kernels -fdata-sections -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fsanitize=alignment,bounds"
   ;;
 esac
 
@@ -51,8 +51,8 @@ esac
       "$obj" "$n" "$obj" "$n" "$f" "$obj" "$common" "$kernels" "$obj" "$n"
     objects="$objects $obj/$n.o"
   done
-  printf '%s/libcuda.so.1: %s %s/list\n\t$(CXX) -shared -Wl,-soname,libcuda.so.1 -Wl,-z,defs -Wl,-z,nodelete %s -o $@.new -ldl -lpthread\n\tmv $@.new $@\n' \
-    "$out" "$objects" "$obj" "$objects"
+  printf '%s/libcuda.so.1: %s %s/list %s/shared.ld\n\t$(CXX) -shared -Wl,-soname,libcuda.so.1 -Wl,-z,defs -Wl,-z,nodelete -T %s/shared.ld %s -o $@.new -ldl -lpthread\n\tmv $@.new $@\n' \
+    "$out" "$objects" "$obj" "$sim" "$sim" "$objects"
   blas=
   for f in "$sim"/blas/*.cpp; do
     o=$obj/blas_$(basename "$f" .cpp).o

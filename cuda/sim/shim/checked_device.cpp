@@ -23,7 +23,10 @@ char *device, *device_end;
 uint8_t *written;
 Cell *cells;
 std::map<uintptr_t, size_t> live, gone;
-uintptr_t hit_begin, hit_end; // the allocation last found
+struct Range {
+  uintptr_t begin, end;
+} hits[4]; // allocations last found
+unsigned next_hit;
 uint32_t launches;
 
 // A block that has done a fence and then an atomic operation has released what it wrote.
@@ -57,6 +60,12 @@ void forget(char *p, size_t bytes) {
   clear((char *)(cells + from / GRAIN), ((to + GRAIN - 1) / GRAIN - from / GRAIN) * sizeof(Cell));
 }
 
+bool known(uintptr_t p, unsigned bytes) {
+  for (const Range &r : hits)
+    if (p >= r.begin && p + bytes <= r.end) return true;
+  return false;
+}
+
 uint32_t block_number() { return (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x; }
 
 void enter_block() {
@@ -82,6 +91,19 @@ void enter_block() {
   if (before < after)
     report(a, ILLEGAL_ADDRESS, "bounds", "%s of %u bytes that ends %zu bytes past an allocation of %zu bytes", a.verb(), a.bytes, before, size);
   report(a, ILLEGAL_ADDRESS, "bounds", "%s of %u bytes, %zu bytes before an allocation of %zu bytes", a.verb(), a.bytes, after, size);
+}
+
+// all_written tells whether n bytes, 16 at most, were written; set_written says that they were.
+bool all_written(size_t at, unsigned n) {
+  uint32_t window, mask = ((1u << n) - 1) << at % 8;
+  memcpy(&window, written + at / 8, sizeof window);
+  return (window & mask) == mask;
+}
+void set_written(size_t at, unsigned n) {
+  uint32_t window;
+  memcpy(&window, written + at / 8, sizeof window);
+  window |= ((1u << n) - 1) << at % 8;
+  memcpy(written + at / 8, &window, sizeof window);
 }
 
 bool has_written(size_t at) { return written[at / 8] >> (at % 8) & 1; }
@@ -118,7 +140,7 @@ void use(const Access &a, Cell &c, uint8_t mask) {
 void open_shadow(char *begin, size_t bytes) {
   device = begin;
   device_end = begin + bytes;
-  written = (uint8_t *)reserve(bytes / 8);
+  written = (uint8_t *)reserve(bytes / 8 + sizeof(uint32_t));
   cells = (Cell *)reserve(bytes / GRAIN * sizeof(Cell));
 }
 
@@ -134,7 +156,7 @@ void device_freed(char *p, size_t bytes) {
   forget(p, bytes);
   live.erase((uintptr_t)p);
   gone[(uintptr_t)p] = bytes;
-  hit_begin = hit_end = 0;
+  for (Range &r : hits) r = {};
 }
 
 void mark_written(const void *p, size_t bytes) {
@@ -182,24 +204,23 @@ void note_fence() {
 
 void device_access(const Access &a) {
   uintptr_t p = (uintptr_t)a.p;
-  if (p < hit_begin || p + a.bytes > hit_end) {
+  if (!known(p, a.bytes)) {
     auto it = live.upper_bound(p);
     if (it == live.begin() || (--it, p + a.bytes > it->first + it->second)) nowhere(a);
-    hit_begin = it->first;
-    hit_end = it->first + it->second;
+    hits[next_hit++ % 4] = {it->first, it->first + it->second};
   }
-  if (!a.write || a.atomic) {
-    if (const char *bad = first_unwritten(a.p, a.bytes))
-      report(a, ILLEGAL_ADDRESS, "initialisation", "%s of %u bytes at %p, of which %p was never written", a.verb(), a.bytes, (const void *)a.p,
-             (const void *)bad);
+  size_t at = (size_t)(a.p - device);
+  if ((!a.write || a.atomic) && !all_written(at, a.bytes)) {
+    const char *bad = first_unwritten(a.p, a.bytes);
+    report(a, ILLEGAL_ADDRESS, "initialisation", "%s of %u bytes at %p, of which %p was never written", a.verb(), a.bytes, (const void *)a.p,
+           (const void *)bad);
   }
-  if (a.write) mark_written(a.p, a.bytes);
+  if (a.write) set_written(at, a.bytes);
   if (a.atomic) {
     enter_block();
     acquired = true;
     if (fenced) released[block_number()] = true;
   }
-  size_t at = (size_t)(a.p - device);
   for (size_t i = 0; i < a.bytes;) {
     size_t in = (at + i) % GRAIN, k = GRAIN - in < a.bytes - i ? GRAIN - in : a.bytes - i;
     use(a, cells[(at + i) / GRAIN], (uint8_t)(((1u << k) - 1) << in));

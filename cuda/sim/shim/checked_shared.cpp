@@ -98,7 +98,7 @@ template <class F> void each(const char *p, unsigned n, F f) {
 
 void check_bounds(const Access &a) {
   const char *end = a.p + a.bytes;
-  if (a.p >= shared_memory && a.p < shared_memory + MAX_SHARED && (a.p < block.shared || end > block.shared + block.shared_bytes))
+  if (a.p >= shared_memory && a.p < shared_memory + MAX_SHARED + 4096 && (a.p < block.shared || end > block.shared + block.shared_bytes))
     report(a, ILLEGAL_ADDRESS, "bounds", "%s of %u bytes at byte %td of %zu bytes of dynamic shared memory", a.verb(), a.bytes,
            a.p - block.shared, block.shared_bytes);
 }

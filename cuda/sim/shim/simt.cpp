@@ -162,10 +162,8 @@ void collective(unsigned mask, Exchange f) {
   yield();
 }
 
-void end_thread() {
+void release_after_end() {
   Warp &w = warp();
-  block.done++;
-  w.exited |= 1u << lane();
   if (block.waiters && block.arrived + block.done == block.n) release_block();
   for (int g = 0; g < w.groups;) {
     if (w.group[g].arrived && complete(w, w.group[g])) release_group(w, g, 0), g = 0;

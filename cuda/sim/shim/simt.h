@@ -78,7 +78,7 @@ HIDDEN extern Block block;
 HIDDEN extern Fiber *current;
 
 HIDDEN void yield();
-HIDDEN void end_thread();
+HIDDEN void release_after_end();
 HIDDEN unsigned barrier(bool vote);
 HIDDEN void collective(unsigned mask, Exchange f);
 // fail ends the launch with a line on standard error.
@@ -87,6 +87,14 @@ HIDDEN void collective(unsigned mask, Exchange f);
 inline unsigned lane() { return current->t % WARP; }
 inline Warp &warp() { return block.warp[current->t / WARP]; }
 inline Slot &slot() { return warp().slot[lane()]; }
+
+// end_thread counts the current thread as ended: others may have waited for it alone.
+inline void end_thread() {
+  Warp &w = warp();
+  block.done++;
+  w.exited |= 1u << lane();
+  if (block.waiters || w.groups) release_after_end();
+}
 
 // next_thread makes the next thread of the block the current one; false if all have started.
 inline bool next_thread() {

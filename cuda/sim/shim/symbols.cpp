@@ -53,7 +53,7 @@ static Table read_table() {
     const Elf64_Sym *y = (const Elf64_Sym *)(b + sec[i].sh_offset);
     for (size_t n = sec[i].sh_size / sizeof *y; n--; y++) {
       char *a = (char *)info.dli_fbase + y->st_value;
-      if (ELF64_ST_TYPE(y->st_info) != STT_OBJECT || a < __start_acusim_shared || a >= __stop_acusim_shared) continue;
+      if (ELF64_ST_TYPE(y->st_info) != STT_OBJECT || a < __start_acusim_shared || a >= __stop_acusim_shared || !y->st_size) continue;
       std::string k = owner(names + y->st_name);
       if (!k.empty()) t[k].push_back({a, y->st_size});
     }

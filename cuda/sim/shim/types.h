@@ -18,8 +18,8 @@
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __restrict__ __restrict
-// All shared variables lie in one section, so that the runtime knows an address in it.
-#define __shared__ static __attribute__((section("acusim_shared")))
+// shared.ld puts these variables of kernels into one section, so that the runtime knows an address in it.
+#define __shared__ static
 
 #define SIM_VECTORS(T, name, align2, align4)                         \
   struct alignas(align2) name##2 { T x, y; };                        \

@@ -34,6 +34,8 @@ KERNEL(shared_unwritten, 64, VectorParams) {
 }
 KERNEL(no_syncthreads, 64, VectorParams) {
   __shared__ float s[64];
+  s[63 - threadIdx.x] = 0;
+  __syncthreads();
   s[threadIdx.x] = p.x[threadIdx.x];
   p.y[threadIdx.x] = s[63 - threadIdx.x];
 }
@@ -49,6 +51,8 @@ KERNEL(one_syncthreads, 64, VectorParams) {
 template <bool WAIT, bool SYNC> __device__ void staged(const VectorParams &p) {
   __shared__ __align__(16) u16 s[8 * 8];
   int l = threadIdx.x;
+  s[2 * l] = s[2 * l + 1] = 0;
+  __syncwarp();
   if (l < 8) cp_async<16>(s + 8 * l, (const u16 *)p.x + 8 * l);
   cp_async_commit();
   if (WAIT) cp_async_wait<0>();

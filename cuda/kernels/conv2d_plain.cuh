@@ -1,0 +1,116 @@
+// conv2d_plain.cuh multiplies f32 tiles of conv2d_tiles.cuh on CUDA cores: blocks of 256 threads, TM x TN elements a thread
+// in groups of 4 x 4. A tile lies in shared memory as rows of k, and is read into registers while the one before is used.
+#pragma once
+#include "conv2d_tiles.cuh"
+
+enum { THREADS = 256, DEPTH = 16 };
+
+// Held is a thread's chunks of a tile on their way to shared memory.
+template <class Walk, int W, bool DEEP> struct Held {
+  enum { PITCH = W + 4 };
+  float4 r[Walk::EACH];
+  __device__ void chunk(int a, int, int, const float *from, bool valid) {
+    r[a] = valid ? *(const float4 *)from : make_float4(0, 0, 0, 0);
+  }
+  __device__ void elements(int a, int, int, const float (&v)[4]) { r[a] = make_float4(v[0], v[1], v[2], v[3]); }
+  __device__ void put(const Walk &w, float *s) const {
+    if (!w.mine()) return;
+#pragma unroll
+    for (int a = 0; a < Walk::EACH; a++) {
+      const int row = w.row + a * Walk::APART;
+      if (DEEP) {
+        float *to = s + w.col * 4 * PITCH + row;
+        to[0] = r[a].x, to[PITCH] = r[a].y, to[2 * PITCH] = r[a].z, to[3 * PITCH] = r[a].w;
+      } else {
+        *(float4 *)(s + row * PITCH + w.col * 4) = r[a];
+      }
+    }
+  }
+};
+
+template <int BM, int BN, int TM, int TN> struct Plain {
+  static_assert(BM / TM * (BN / TN) == THREADS, "256 threads");
+  enum { ROW = BM + 4, STAGE = DEPTH * (BM + BN + 8), GM = TM / 4, GN = TN / 4, HIGH = BM / GM, PITCH = BN + 4 };
+  float sum[TM][TN];
+
+  // multiply sums steps tiles, which fetch_a and fetch_b give to a Held.
+  template <class HA, class HB, class A, class B, class FA, class FB>
+  __device__ void multiply(int steps, float *s, const A &a, const B &b, FA fetch_a, FB fetch_b) {
+    const int tx = threadIdx.x % (BN / TN), ty = threadIdx.x / (BN / TN);
+#pragma unroll
+    for (int i = 0; i < TM; i++)
+#pragma unroll
+      for (int j = 0; j < TN; j++) sum[i][j] = 0;
+    if (steps <= 0) return;
+    HA ha;
+    HB hb;
+    fetch_a(ha);
+    fetch_b(hb);
+    ha.put(a, s);
+    hb.put(b, s + DEPTH * ROW);
+    __syncthreads();
+    int stage = 0;
+    for (int t = 1; t <= steps; t++) {
+      if (t < steps) {
+        fetch_a(ha);
+        fetch_b(hb);
+      }
+      const float *as = s + stage * STAGE + ty * 4, *bs = s + stage * STAGE + DEPTH * ROW + tx * 4;
+#pragma unroll
+      for (int k = 0; k < DEPTH; k++) {
+        float u[TM], v[TN];
+#pragma unroll
+        for (int g = 0; g < GM; g++) {
+          float4 q = *(const float4 *)(as + k * ROW + g * HIGH);
+          u[4 * g] = q.x, u[4 * g + 1] = q.y, u[4 * g + 2] = q.z, u[4 * g + 3] = q.w;
+        }
+#pragma unroll
+        for (int g = 0; g < GN; g++) {
+          float4 q = *(const float4 *)(bs + k * PITCH + g * (BN / GN));
+          v[4 * g] = q.x, v[4 * g + 1] = q.y, v[4 * g + 2] = q.z, v[4 * g + 3] = q.w;
+        }
+#pragma unroll
+        for (int i = 0; i < TM; i++)
+#pragma unroll
+          for (int j = 0; j < TN; j++) sum[i][j] = fmaf(u[i], v[j], sum[i][j]);
+      }
+      stage ^= 1;
+      if (t < steps) {
+        ha.put(a, s + stage * STAGE);
+        hb.put(b, s + stage * STAGE + DEPTH * ROW);
+      }
+      __syncthreads();
+    }
+  }
+
+  // finish turns the sums over in shared memory, so that they are written in long stretches: where tells the place of a
+  // row of the tile, and put writes four sums of a row at a place.
+  template <class Where, class Put> __device__ void finish(float *s, Where where, Put put) {
+    const int tx = threadIdx.x % (BN / TN), ty = threadIdx.x / (BN / TN);
+    i64 *at = (i64 *)(s + HIGH * PITCH);
+#pragma unroll
+    for (int g = 0; g < GM; g++) {
+      __syncthreads();
+      if (threadIdx.x < HIGH) at[threadIdx.x] = where(g * HIGH + (int)threadIdx.x);
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+#pragma unroll
+        for (int j = 0; j < GN; j++)
+          *(float4 *)(s + (ty * 4 + i) * PITCH + j * (BN / GN) + tx * 4) =
+              make_float4(sum[4 * g + i][4 * j], sum[4 * g + i][4 * j + 1], sum[4 * g + i][4 * j + 2], sum[4 * g + i][4 * j + 3]);
+      __syncthreads();
+#pragma unroll 1
+      for (int e = threadIdx.x; e < HIGH * (BN / 4); e += THREADS) {
+        const int row = e / (BN / 4), col = e % (BN / 4) * 4;
+        put(at[row], g * HIGH + row, col, *(const float4 *)(s + row * PITCH + col));
+      }
+    }
+  }
+};
+
+// So many blocks are to share a processor, which limits the registers of a thread.
+#ifdef ACUMEN_SIM
+#define BLOCKS(n) 256
+#else
+#define BLOCKS(n) 256, n
+#endif

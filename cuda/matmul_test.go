@@ -1,0 +1,489 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+// matMulRig makes operands on a device and multiplies them in float64 on the host.
+type matMulRig struct {
+	t    *testing.T
+	d    *Device
+	rnd  *rand.Rand
+	mems []device.Memory
+	host map[device.Memory][]byte
+	as   func(*product) // changes what was chosen, if it is not nil
+}
+
+func newMatMulRig(t *testing.T) *matMulRig {
+	d, err := Open(0)
+	require.NoError(t, err)
+	r := &matMulRig{t: t, d: d, rnd: rand.New(rand.NewPCG(5, 6)), host: map[device.Memory][]byte{}}
+	t.Cleanup(func() {
+		r.free()
+		require.NoError(t, d.Close())
+	})
+	return r
+}
+
+func (r *matMulRig) free() {
+	for _, m := range r.mems {
+		m.Free()
+	}
+	r.mems, r.host = nil, map[device.Memory][]byte{}
+	require.NoError(r.t, r.d.Sync())
+}
+
+// without takes cuBLAS away until undo.
+func (r *matMulRig) without() (undo func()) {
+	h := r.d.blas.handle
+	r.d.blas.handle = nil
+	return func() { r.d.blas.handle = h }
+}
+
+// view is a plain view off elements into fresh memory, full of small numbers that every type holds.
+func (r *matMulRig) view(typ device.DType, off int, dims ...int) device.View {
+	v := device.Make(nil, typ, off, dims...)
+	size := typ.Size()
+	m, err := r.d.Alloc((v.Len() + off + 1) * size)
+	require.NoError(r.t, err)
+	r.mems = append(r.mems, m)
+	v.Mem = m
+	b := make([]byte, m.Bytes())
+	for i := range len(b) / size {
+		x := float64(r.rnd.IntN(17)-8) / 4
+		if typ == device.I32 {
+			x *= 4
+		}
+		if typ == device.U8 {
+			x = float64(r.rnd.IntN(12))
+		}
+		encodeTo(typ, b[i*size:], x)
+	}
+	r.host[m] = b
+	r.d.Upload(device.Make(m, device.U8, 0, len(b)), b)
+	return v
+}
+
+func encodeTo(typ device.DType, b []byte, x float64) {
+	le := binary.LittleEndian
+	switch typ {
+	case device.F32:
+		le.PutUint32(b, math.Float32bits(float32(x)))
+	case device.F64:
+		le.PutUint64(b, math.Float64bits(x))
+	case device.F16:
+		le.PutUint16(b, device.F32ToF16(float32(x)))
+	case device.BF16:
+		le.PutUint16(b, device.F32ToBF16(float32(x)))
+	case device.U8:
+		b[0] = uint8(x)
+	case device.I32:
+		le.PutUint32(b, uint32(int32(x)))
+	}
+}
+
+func decodeFrom(typ device.DType, b []byte) float64 {
+	le := binary.LittleEndian
+	switch typ {
+	case device.F32:
+		return float64(math.Float32frombits(le.Uint32(b)))
+	case device.F64:
+		return math.Float64frombits(le.Uint64(b))
+	case device.F16:
+		return float64(device.F16ToF32(le.Uint16(b)))
+	case device.BF16:
+		return float64(device.BF16ToF32(le.Uint16(b)))
+	case device.U8:
+		return float64(b[0])
+	}
+	return float64(int32(le.Uint32(b)))
+}
+
+// places lists where the elements of v are, in row-major order.
+func places(v device.View) []int {
+	out := make([]int, v.Len())
+	for e := range out {
+		at, rest := v.Off, e
+		for i := int(v.Rank) - 1; i >= 0; i-- {
+			at += rest % int(v.Dim[i]) * int(v.Str[i])
+			rest /= int(v.Dim[i])
+		}
+		out[e] = at
+	}
+	return out
+}
+
+func values(v device.View, b []byte) []float64 {
+	out := make([]float64, v.Len())
+	for e, at := range places(v) {
+		out[e] = decodeFrom(v.Type, b[at*v.Type.Size():])
+	}
+	return out
+}
+
+func (r *matMulRig) read(v device.View) []byte {
+	b := make([]byte, v.Mem.Bytes())
+	require.NoError(r.t, r.d.Download(b, device.Make(v.Mem, device.U8, 0, len(b))))
+	return b
+}
+
+// product is the definition in float64.
+func (r *matMulRig) product(y, a, b device.View, alpha, beta float64) []float64 {
+	wa, wb := matMulOperands(y, a, b)
+	ys, as, bs := values(y, r.host[y.Mem]), values(wa, r.host[a.Mem]), values(wb, r.host[b.Mem])
+	m, n, k := y.D(-2), y.D(-1), a.D(-1)
+	for e := range ys {
+		z, i, j := e/(m*n), e/n%m, e%n
+		var s float64
+		for l := range k {
+			s += as[(z*m+i)*k+l] * bs[(z*k+l)*n+j]
+		}
+		s *= alpha
+		if beta != 0 {
+			s += beta * ys[e]
+		}
+		ys[e] = s
+	}
+	return ys
+}
+
+func (r *matMulRig) multiply(y, a, b device.View, alpha, beta float64) {
+	r.t.Helper()
+	if r.as == nil {
+		r.d.MatMul(y, a, b, alpha, beta)
+		return
+	}
+	wa, wb := matMulOperands(y, a, b)
+	p := newProduct(y, wa, wb, r.d.abilities())
+	r.as(&p)
+	scratch, err := r.d.borrow(p.scratch())
+	require.NoError(r.t, err)
+	require.NoError(r.t, r.d.multiply(&p, address(y), address(a), address(b), alpha, beta, scratch))
+}
+
+// half an ulp of the type relative to the number: inputs are quarters, so that f32 sums are exact.
+var halfUlp = map[device.DType]float64{device.F32: 0x1p-24, device.F64: 0, device.F16: 0x1p-11, device.BF16: 0x1p-8, device.I32: 0, device.U8: 0}
+
+// check multiplies and compares: every number is the exact one rounded once, and no byte outside y has changed.
+func (r *matMulRig) check(y, a, b device.View, alpha, beta float64) {
+	r.t.Helper()
+	want := r.product(y, a, b, alpha, beta)
+	r.multiply(y, a, b, alpha, beta)
+	got := r.read(y)
+	rest := append([]byte{}, r.host[y.Mem]...)
+	size := y.Type.Size()
+	for e, at := range places(y) {
+		g, w := decodeFrom(y.Type, got[at*size:]), want[e]
+		if y.Type.IsInt() {
+			w = math.Trunc(w)
+			if y.Type == device.U8 {
+				w = min(max(w, 0), 255)
+			}
+		}
+		if math.Abs(g-w) > halfUlp[y.Type]*math.Abs(w) {
+			require.Fail(r.t, "wrong number", "element %d of %s = %g %s times %s + %g y is %v, want %v", e, y, alpha, a, b, beta, g, w)
+		}
+		copy(rest[at*size:(at+1)*size], got[at*size:])
+	}
+	require.Equal(r.t, rest, got, "%s = %s times %s wrote outside", y, a, b)
+	copy(r.host[y.Mem], got)
+}
+
+var matMulSizes = [][3]int{{1, 1, 1}, {2, 3, 4}, {5, 1, 7}, {1, 9, 1}, {17, 33, 9}, {65, 67, 70}, {129, 30, 131}, {130, 40, 30}, {2, 0, 3}, {7, 600, 5}, {1, 520, 9}, {9, 520, 1}}
+
+// every form of a kernel: operands and result as they lie or transposed, aligned or not, with gaps between rows.
+func (r *matMulRig) forms(typ, out device.DType, sizes [][3]int) {
+	for _, s := range sizes {
+		m, k, n := s[0], s[1], s[2]
+		for form := range 8 {
+			for gap := range 4 { // 0: as it comes; 1: shifted by an element; 2: rows of 8 elements' multiple; 3: of 2's
+				place := func(t device.DType, rows, cols int, turned bool) device.View {
+					if turned {
+						rows, cols = cols, rows
+					}
+					wide, off := cols, 0
+					switch gap {
+					case 1:
+						off = 1
+					case 2:
+						wide = roundUp(cols+1, 8)
+					case 3:
+						wide = roundUp(cols, 8) + 2
+					}
+					v := r.view(t, off, rows, wide).Slice(1, 0, cols, 1)
+					if turned {
+						return v.T()
+					}
+					return v
+				}
+				alpha, beta := 1.0, 0.0
+				if gap%2 == 1 {
+					alpha, beta = -2, 0.5
+				}
+				r.check(place(out, m, n, form&4 != 0), place(typ, m, k, form&1 != 0), place(typ, k, n, form&2 != 0), alpha, beta)
+			}
+			r.free()
+		}
+	}
+}
+
+func TestMatMulParams(t *testing.T) {
+	assert.EqualValues(t, 336, unsafe.Sizeof(matMulParams{})) // struct MatMulParams
+}
+
+func TestMatMulBlas(t *testing.T) {
+	r := newMatMulRig(t)
+	if r.d.blas.handle == nil {
+		t.Skip("no cuBLAS")
+	}
+	r.forms(device.F32, device.F32, matMulSizes)
+	r.forms(device.F64, device.F64, matMulSizes[:8])
+	r.forms(device.F16, device.F16, matMulSizes[:8])
+	r.forms(device.F16, device.F32, matMulSizes[:8])
+	r.forms(device.BF16, device.BF16, matMulSizes[:8])
+	r.forms(device.BF16, device.F32, matMulSizes[:5])
+}
+
+func TestMatMulPlain(t *testing.T) {
+	r := newMatMulRig(t)
+	defer r.without()()
+	r.forms(device.F32, device.F32, matMulSizes)
+	r.forms(device.F32, device.F16, matMulSizes[4:6])
+	r.forms(device.F32, device.I32, matMulSizes[4:5])
+}
+
+func TestMatMulTensor(t *testing.T) {
+	r := newMatMulRig(t)
+	defer r.without()()
+	r.forms(device.F16, device.F16, matMulSizes)
+	r.forms(device.F16, device.F32, matMulSizes[:7])
+	r.forms(device.F16, device.BF16, matMulSizes[3:5])
+	r.forms(device.BF16, device.BF16, matMulSizes)
+	r.forms(device.BF16, device.F32, matMulSizes[4:6])
+}
+
+func TestMatMulTF32(t *testing.T) {
+	r := newMatMulRig(t)
+	defer r.without()()
+	require.True(t, r.d.TF32(true))
+	r.forms(device.F32, device.F32, matMulSizes) // quarters up to 2 have a few bits: exact in TF32
+	r.d.TF32(false)
+}
+
+// Each tile of each kernel, for products that are too small to have it, and with k split.
+func TestMatMulTiles(t *testing.T) {
+	r := newMatMulRig(t)
+	defer r.without()()
+	for _, path := range []productPath{byPlain, byTensor, byTensorTF32} {
+		typ := device.F32
+		if path == byTensor {
+			typ = device.F16
+		}
+		r.d.TF32(path == byTensorTF32)
+		for _, tile := range [][2]int{{64, 64}, {128, 128}, {128, 32}} {
+			if tile[1] == 32 && path != byPlain {
+				continue
+			}
+			for _, chunk := range []int{0, 32} {
+				r.as = func(p *product) {
+					require.Equal(t, path, p.path)
+					p.tileM, p.tileN = tile[0], tile[1]
+					if p.chunk = p.k; chunk > 0 {
+						p.chunk = chunk
+					}
+					p.splits = (p.k + p.chunk - 1) / p.chunk
+				}
+				r.forms(typ, typ, [][3]int{{130, 70, 132}, {17, 33, 9}})
+				r.forms(typ, device.F32, [][3]int{{3, 65, 139}})
+			}
+		}
+	}
+	r.d.TF32(false)
+}
+
+// The switch rounds factors to 10 bits, and no more than that, whoever multiplies.
+func TestMatMulTF32Rounds(t *testing.T) {
+	r := newMatMulRig(t)
+	run := func() float64 {
+		a, b, y := r.view(device.F32, 0, 1, 8), r.view(device.F32, 0, 8, 1), r.view(device.F32, 0, 1, 1)
+		r.d.Fill(a, 1+0x1p-12)
+		r.d.Fill(b, 1)
+		r.d.MatMul(y, a, b, 1, 0)
+		return values(y, r.read(y))[0]
+	}
+	for _, blas := range []bool{true, false} {
+		if !blas {
+			defer r.without()()
+		}
+		assert.Equal(t, 8+0x1p-9, run(), "off")
+		require.True(t, r.d.TF32(true))
+		assert.InDelta(t, 8, run(), 0x1p-10, "on") // 1 + 2^-12 becomes 1
+		r.d.TF32(false)
+		assert.Equal(t, 8+0x1p-9, run(), "off again")
+	}
+}
+
+func TestMatMulAny(t *testing.T) {
+	r := newMatMulRig(t)
+	types := []device.DType{device.F32, device.F64, device.F16, device.BF16, device.U8, device.I32}
+	for _, ty := range types {
+		for _, ta := range types {
+			for _, tb := range types {
+				if ty.IsInt() && !(ta.IsInt() && tb.IsInt()) {
+					continue
+				}
+				alpha := 2.0
+				if ty.IsInt() {
+					alpha = 0.25 // cut toward zero, and saturated
+				}
+				a, b, y := r.view(ta, 0, 6, 40), r.view(tb, 0, 40, 5), r.view(ty, 1, 6, 5)
+				r.check(y, a, b, alpha, 1)
+			}
+			r.free()
+		}
+	}
+	for _, typ := range []device.DType{device.F32, device.F64, device.I32, device.F16} {
+		for _, s := range [][3]int{{70, 35, 66}, {3, 17, 5}, {1, 40, 1}} {
+			m, k, n := s[0], s[1], s[2]
+			cut := func(v device.View) device.View { return v.Slice(1, 0, v.D(1)/2, 2).Flip(0).Flip(1) }
+			r.check(cut(r.view(typ, 0, m, 2*n)), cut(r.view(typ, 0, m, 2*k)), cut(r.view(typ, 0, k, 2*n)), 1, 0)
+			r.check(cut(r.view(typ, 0, m, 2*n)), r.view(typ, 0, m, k), r.view(typ, 0, k, n), -1, 2)
+			r.check(r.view(typ, 0, m, n), r.view(typ, 0, 1, k).Broadcast(m, k), r.view(typ, 0, k, 1).Broadcast(k, n), 1, 1)
+			r.free()
+		}
+	}
+	big := r.view(device.I32, 0, 1, 2) // exact where f32 and i32 are not
+	r.d.Fill(big, 40000)
+	y := r.view(device.I32, 0, 1, 1)
+	r.d.MatMul(y, big, big.T(), 1, 0)
+	assert.Equal(t, []float64{math.MaxInt32}, values(y, r.read(y)))
+	r.d.MatMul(y, big, big.T(), 0.5, 0)
+	assert.Equal(t, []float64{1.6e9}, values(y, r.read(y)))
+}
+
+func TestMatMulBatches(t *testing.T) {
+	r := newMatMulRig(t)
+	for _, typ := range []device.DType{device.F32, device.F16, device.F64} {
+		for _, own := range []bool{false, true} {
+			undo := func() {}
+			if own {
+				undo = r.without()
+			}
+			for _, s := range []struct{ y, a, b []int }{
+				{[]int{3, 2, 5}, []int{3, 2, 4}, []int{3, 4, 5}}, {[]int{3, 2, 5}, []int{3, 2, 4}, []int{4, 5}}, {[]int{3, 2, 5}, []int{2, 4}, []int{3, 4, 5}},
+				{[]int{2, 3, 2, 5}, []int{2, 1, 2, 4}, []int{3, 4, 5}}, {[]int{2, 3, 2, 5}, []int{2, 3, 2, 4}, []int{1, 1, 4, 5}}, {[]int{3, 2, 5}, []int{2, 4}, []int{4, 5}},
+				{[]int{0, 2, 5}, []int{0, 2, 4}, []int{4, 5}}, {[]int{4, 1, 1}, []int{4, 1, 30}, []int{4, 30, 1}}, {[]int{2, 2, 2, 2, 2, 2, 3, 3}, []int{2, 2, 1, 2, 2, 1, 3, 9}, []int{2, 1, 2, 2, 9, 3}},
+			} {
+				r.check(r.view(typ, 0, s.y...), r.view(typ, 0, s.a...), r.view(typ, 0, s.b...), 1, 0)
+				r.check(r.view(typ, 0, s.y...), r.view(typ, 0, s.a...), r.view(typ, 1, s.b...), -1, 2)
+			}
+			y := r.view(typ, 0, 4, 3, 2, 5).Permute(1, 0, 2, 3)
+			r.check(y, r.view(typ, 0, 3, 4, 2, 6), r.view(typ, 0, 4, 3, 6, 5).Permute(1, 0, 2, 3), 1, 0)
+			r.check(y, r.view(typ, 0, 3, 4, 2, 6).Flip(1), r.view(typ, 0, 6, 5), 1, 0)
+			r.free()
+			undo()
+		}
+	}
+}
+
+// Splits of k, several rows of tiles, bands: the sizes that the small ones do not reach.
+func TestMatMulLarge(t *testing.T) {
+	r := newMatMulRig(t)
+	defer r.without()()
+	for _, typ := range []device.DType{device.F32, device.F16} {
+		for _, s := range [][3]int{{20, 2051, 70}, {200, 1030, 136}, {1200, 20, 200}} {
+			a, b, y := r.view(typ, 0, s[0], s[1]), r.view(typ, 0, s[1], s[2]), r.view(device.F32, 0, s[0], s[2])
+			r.check(y, a, b, 1, 0)
+			r.check(y, a, b, 0.5, -1)
+			r.free()
+		}
+	}
+}
+
+// Not-a-number in y is not read where beta is 0, and one in a stays in its row.
+func TestMatMulNaN(t *testing.T) {
+	r := newMatMulRig(t)
+	for _, typ := range []device.DType{device.F32, device.F16, device.F64, device.BF16} {
+		for _, own := range []bool{false, true} {
+			undo := func() {}
+			if own {
+				undo = r.without()
+			}
+			for _, k := range []int{0, 5, 700} {
+				a, b, y := r.view(typ, 0, 7, k), r.view(typ, 0, k, 5), r.view(typ, 0, 7, 5)
+				r.d.Fill(y, math.NaN())
+				if k > 0 {
+					r.d.Fill(a.Slice(0, 3, 1, 1).Slice(1, k-1, 1, 1), math.Inf(1))
+					r.d.Fill(b, 1)
+				}
+				r.d.MatMul(y, a, b, 1, 0)
+				for e, v := range values(y, r.read(y)) {
+					assert.Equal(t, k > 0 && e/5 == 3, math.IsInf(v, 1), "%s %d", typ, e)
+					assert.False(t, math.IsNaN(v))
+				}
+			}
+			undo()
+			r.free()
+		}
+	}
+}
+
+// A captured product, launched twice, gives the bytes of the plain one.
+func TestMatMulCaptured(t *testing.T) {
+	r := newMatMulRig(t)
+	for _, own := range []bool{false, true} {
+		undo := func() {}
+		if own {
+			undo = r.without()
+		}
+		for _, typ := range []device.DType{device.F32, device.F16, device.I32} {
+			a, b := r.view(typ, 0, 70, 600), r.view(typ, 0, 600, 50)
+			y, z := r.view(typ, 0, 70, 50), r.view(typ, 0, 70, 50)
+			r.d.MatMul(y, a, b, 0.5, 0)
+			g, err := r.d.Capture(func() { r.d.MatMul(z, a, b, 0.5, 0) })
+			require.NoError(t, err)
+			g.Launch()
+			g.Launch()
+			want := r.read(y)[:y.Bytes()]
+			require.Equal(t, want, r.read(z)[:z.Bytes()], fmt.Sprint(typ, own))
+			g.Close()
+		}
+		undo()
+	}
+}
+
+func TestMatMulPanicsWithShapes(t *testing.T) {
+	r := newMatMulRig(t)
+	v := func(dims ...int) device.View { return r.view(device.F32, 0, dims...) }
+	assert.PanicsWithValue(t, "cuda.MatMul: f32[2 3] = f32[2 4] times f32[5 3]", func() { r.d.MatMul(v(2, 3), v(2, 4), v(5, 3), 1, 0) })
+	assert.PanicsWithValue(t, "cuda.MatMul: f32[2 2 3] = f32[3 2 4] times f32[4 3]: batches", func() { r.d.MatMul(v(2, 2, 3), v(3, 2, 4), v(4, 3), 1, 0) })
+}
+
+// A dry run of a product that needs scratch takes it, so that the product can be captured first of all.
+func TestMatMulReserves(t *testing.T) {
+	r := newMatMulRig(t)
+	defer r.without()()
+	phantom := func(dims ...int) device.View { return device.Make(nil, device.F32, 0, dims...) }
+	undo := r.d.Hook(func(device.Call) error { return device.ErrSkip })
+	r.d.MatMul(phantom(1000, 1000), phantom(1000, 1<<20), phantom(1<<20, 1000), 1, 0)
+	undo()
+	p := planned(phantom(1000, 1000), phantom(1000, 1<<20), phantom(1<<20, 1000), r.d.abilities())
+	require.Greater(t, p.scratch(), smallScratch)
+	assert.Equal(t, p.scratch(), r.d.scratch.wanted)
+	g, err := r.d.Capture(func() {})
+	require.NoError(t, err)
+	g.Close()
+	assert.Equal(t, p.scratch(), r.d.scratch.bytes)
+}

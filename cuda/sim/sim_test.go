@@ -1,0 +1,264 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A build is one of the two libraries, with the kernels of testdata, and the programs that use it.
+type build struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+var builds = map[string]*build{"fast": {}, "checked": {}}
+
+var programs = []string{"good", "bad", "order", "who"}
+
+// library builds a mode once and gives the folder of its programs.
+func library(t *testing.T, mode string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		t.Skip("the stand-in driver is for Linux on amd64")
+	}
+	if testing.Short() {
+		t.Skip("building the stand-in driver takes a minute: not with -short")
+	}
+	for _, tool := range []string{"g++", "make"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s: the stand-in driver cannot be built", tool)
+		}
+	}
+	b := builds[mode]
+	b.once.Do(func() { b.dir, b.err = compile(mode) })
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	return b.dir
+}
+
+func compile(mode string) (string, error) {
+	// The go command learns from these reads what a kept test result depends on.
+	for _, pattern := range []string{"*", "*/*", "../kernels/*.cuh"} {
+		files, _ := filepath.Glob(pattern)
+		for _, f := range files {
+			if i, err := os.Stat(f); err == nil && i.Mode().IsRegular() {
+				if _, err := os.ReadFile(f); err != nil {
+					return "", err
+				}
+			}
+		}
+	}
+	dir, err := filepath.Abs(filepath.Join("..", "..", "build", "sim-test", mode))
+	if err != nil {
+		return "", err
+	}
+	if err := run("./build.sh", mode, dir, "testdata/good.cu", "testdata/bad.cu"); err != nil {
+		return "", err
+	}
+	for _, p := range programs {
+		if err := run("g++", "-std=c++17", "-O1", "-Wall", "-Wno-parentheses", "-o", filepath.Join(dir, p), "testdata/"+p+".cpp",
+			filepath.Join(dir, "libcuda.so.1"), filepath.Join(dir, "libcublas.so.12"), "-Wl,-rpath,$ORIGIN"); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+func run(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// call runs a program and gives what it printed on each stream.
+func call(t *testing.T, mode, program string, env []string, args ...string) (stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(library(t, mode), program), args...)
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "ACUSIM_") && !strings.HasPrefix(e, "CUDA_") {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	cmd.Env = append(cmd.Env, env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || !exit.Exited()) {
+		t.Fatalf("%s %v: %v\n%s%s", program, args, err, out.String(), errs.String())
+	}
+	return strings.TrimSpace(out.String()), strings.TrimSpace(errs.String())
+}
+
+func both(t *testing.T, f func(t *testing.T, mode string)) {
+	for _, mode := range []string{"fast", "checked"} {
+		t.Run(mode, func(t *testing.T) { f(t, mode) })
+	}
+}
+
+// Correct kernels and products give the results of plain loops, whatever order threads run in, and no build says a word.
+func TestGood(t *testing.T) {
+	both(t, func(t *testing.T, mode string) {
+		for _, env := range [][]string{nil, {"ACUSIM_REVERSE=1"}, {"ACUSIM_GPU=a100"}} {
+			out, errs := call(t, mode, "good", append(env, "ACUSIM_LEAKS=1"))
+			if out != "ok" || errs != "" {
+				t.Errorf("%v: %s\n%s", env, out, errs)
+			}
+		}
+	})
+}
+
+// Faults of kernels, each found: in the checked build always, in the fast one where the address itself is wrong.
+func TestKernelFaults(t *testing.T) {
+	for _, c := range []struct {
+		name, fast, checked string // the result of the call that waits
+		kind                string // what the checked build's line begins with, before the kernel
+		says                string
+	}{
+		{"read_beyond", "700", "700", "bounds", "read of 4 bytes that ends 4 bytes past an allocation of 256 bytes at bad.cu:"},
+		{"write_beyond", "700", "700", "bounds", "write of 4 bytes that ends 4 bytes past an allocation of 256 bytes at bad.cu:"},
+		{"shared_beyond", "700", "700", "bounds", "read of 4 bytes at byte 256 of 256 bytes of dynamic shared memory"},
+		{"index_beyond", "", "700", "bounds", "index 64 of an array of type 'float [64]' at bad.cu:"},
+		{"use_after_free", "700", "700", "lifetime", "an allocation of 256 bytes that was freed at bad.cu:"},
+		{"unwritten", "0", "700", "initialisation", "was never written at bad.cu:"},
+		{"shared_unwritten", "0", "700", "initialisation", "which this block has not written"},
+		{"no_syncthreads", "0", "700", "race", "no __syncthreads between"},
+		{"one_syncthreads", "0", "700", "race", "no __syncthreads between"},
+		{"no_syncwarp", "0", "700", "race", "no __syncwarp between"},
+		{"no_wait", "0", "700", "cp.async", "before the wait for its cp.async"},
+		{"blocks_race", "0", "700", "race", "which block 0 wrote in the same launch"},
+		{"blocks_race_read", "0", "700", "race", "which block 0 wrote in the same launch"},
+		{"misaligned", "", "716", "alignment", "is not a multiple of 16 at bad.cu:"},
+		{"misaligned_copy", "716", "716", "alignment", "cp.async of 16 bytes"},
+		{"divergent_barrier", "719", "719", "deadlock", "of 64 threads 32 have ended, 10 wait at __syncthreads, 22 in a warp collective"},
+		{"wild", "700", "700", "address", "which is not device memory"},
+		{"host_pointer", "0", "700", "address", "which is not device memory"},
+		{"divide_by_zero", "719", "719", "division", "an integer divided by zero"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if out, errs := call(t, "fast", "bad", nil, c.name); c.fast != "" && (out != c.fast || (errs == "") != (out == "0")) {
+				t.Errorf("fast: result %s, want %s\n%s", out, c.fast, errs)
+			}
+			out, errs := call(t, "checked", "bad", nil, c.name)
+			prefix := "acusim: " + c.kind + ": kernel " + kernelOf(c.name) + ", block ("
+			if out != c.checked || !strings.HasPrefix(errs, prefix) || !strings.Contains(errs, c.says) || strings.Contains(errs, "\n") {
+				t.Errorf("checked: result %s, want %s and one line %s...%s\n%s", out, c.checked, prefix, c.says, errs)
+			}
+		})
+	}
+}
+
+// kernelOf is the kernel that a case of bad.cpp launches.
+func kernelOf(name string) string {
+	switch name {
+	case "use_after_free", "unwritten":
+		return "copy"
+	}
+	return name
+}
+
+// A build without checks shows a missing barrier when the threads run the other way round, and a missing wait by poison.
+func TestFaultyValues(t *testing.T) {
+	forward, _ := call(t, "fast", "bad", nil, "values_no_syncthreads")
+	backward, _ := call(t, "fast", "bad", []string{"ACUSIM_REVERSE=1"}, "values_no_syncthreads")
+	if forward == backward {
+		t.Errorf("a missing __syncthreads gives %s in both orders of threads", forward)
+	}
+	if out, _ := call(t, "fast", "bad", nil, "values_no_wait"); out != "ffffffff\n0" {
+		t.Errorf("before the wait the copy's destination holds %s, want ffffffff", out)
+	}
+}
+
+// What the driver refuses, with its code, in both builds.
+func TestRefusals(t *testing.T) {
+	both(t, func(t *testing.T, mode string) {
+		for name, want := range map[string]string{
+			"free_while_queued": "0", "double_free": "1", "gemm_beyond": "700", "sticky": "700",
+			"capture_sync": "900", "capture_sync_other": "900", "capture_sync_context": "900", "capture_query": "900",
+			"capture_copy": "900", "capture_alloc": "900", "capture_alloc_relaxed": "0", "capture_module": "900",
+			"capture_function": "900", "capture_handle": "1", "capture_workspace": "14", "capture_legacy": "906",
+			"capture_event_query": "907", "capture_isolation": "905", "capture_unjoined": "904", "capture_unmatched": "903",
+			"capture_merge": "902", "capture_other_thread": "908",
+			"too_many_threads": "1", "beyond_bounds": "701", "no_blocks": "1", "too_much_shared": "1", "too_much_shared_asked": "1",
+			"parameter_size": "1", "copy_beyond": "1", "no_memory": "2", "unknown_kernel": "500", "bad_image": "200",
+			"stale_stream": "400", "legacy_forbidden": "400",
+		} {
+			var env []string
+			if name == "legacy_forbidden" {
+				env = []string{"ACUSIM_LEGACY=error"}
+			}
+			if out, errs := call(t, mode, "bad", env, name); out != want {
+				t.Errorf("%s: %s, want %s\n%s", name, out, want, errs)
+			}
+		}
+		if out, errs := call(t, mode, "bad", nil, "unwritten_gemm"); (out == "700") != (mode == "checked") || (errs != "") != (mode == "checked") {
+			t.Errorf("a product of unwritten memory: %s\n%s", out, errs)
+		}
+	})
+}
+
+// Work runs when something waits for it, and no more than that needs: a missing wait gives the old value.
+func TestOrder(t *testing.T) {
+	both(t, func(t *testing.T, mode string) {
+		for name, want := range map[string]string{
+			"missing_wait": "1", "wait": "5", "missing_synchronise": "1", "pinned_overwritten": "4", "pageable_overwritten": "3",
+			"query": "3", "graph_twice": "3", "graph_fork": "2", "graph_fork_missing_join": "1", "graph_gemm": "8", "large_alloc": "1",
+		} {
+			if out, errs := call(t, mode, "order", nil, name); out != want {
+				t.Errorf("%s: %s, want %s\n%s", name, out, want, errs)
+			}
+		}
+	})
+}
+
+func TestLeaks(t *testing.T) {
+	_, errs := call(t, "fast", "bad", []string{"ACUSIM_LEAKS=1"}, "free_while_queued")
+	want := "acusim: leak: 1 retained primary contexts, 1 streams, 1 modules, 2 device allocations (384 bytes on the device)"
+	if errs != want {
+		t.Errorf("leaks: %s, want %s", errs, want)
+	}
+	if _, errs := call(t, "fast", "bad", []string{"ACUSIM_LEAKS=1"}, "wild"); strings.Contains(errs, "leak") {
+		t.Errorf("after a fault nothing can be freed, yet: %s", errs)
+	}
+}
+
+// The stand-in plays what can be wrong with a machine, and other GPUs.
+func TestCases(t *testing.T) {
+	for env, want := range map[string]string{
+		"":                          "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\nok",
+		"ACUSIM_GPU=rtx4060":        "driver 12090, devices 1\nNVIDIA GeForce RTX 4060 (acusim) sm_89\nok",
+		"ACUSIM_GPU=t4":             "driver 12090, devices 1\nTesla T4 (acusim) sm_75\nok",
+		"ACUSIM_CASE=NODEVICE":      "cuInit: CUDA_ERROR_NO_DEVICE",
+		"CUDA_VISIBLE_DEVICES=":     "cuInit: CUDA_ERROR_NO_DEVICE",
+		"ACUSIM_CASE=NOT_PERMITTED": "cuInit: CUDA_ERROR_NOT_PERMITTED",
+		"ACUSIM_CASE=HIDDEN":        "driver 12090, devices 0",
+		"ACUSIM_CASE=OLD_DRIVER":    "driver 11040, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\nok",
+		"ACUSIM_CASE=OLD_ARCH":      "driver 12090, devices 1\nTesla P100-PCIE-16GB (acusim) sm_60\nok",
+		"ACUSIM_CASE=MIG":           "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 MIG 1g.10gb (acusim) sm_90\nok",
+		"ACUSIM_CASE=EXCLUSIVE":     "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\ncuDevicePrimaryCtxRetain: CUDA_ERROR_DEVICE_UNAVAILABLE",
+		"ACUSIM_FAIL=cuMemAlloc:2:2": "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\n" +
+			"cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY",
+		"ACUSIM_FAIL=cuCtxSetCurrent:1": "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\ncuCtxSetCurrent: CUDA_ERROR_UNKNOWN",
+	} {
+		if out, _ := call(t, "fast", "who", []string{env}); out != want {
+			t.Errorf("%s: %s\nwant %s", env, out, want)
+		}
+	}
+	log := filepath.Join(t.TempDir(), "calls")
+	call(t, "fast", "who", []string{"ACUSIM_LOG=" + log})
+	got, err := os.ReadFile(log)
+	if want := "cuInit\ncuGetErrorName\ncuDriverGetVersion\ncuGetErrorName\ncuDeviceGetCount\n"; err != nil || !strings.HasPrefix(string(got), want) {
+		t.Errorf("log %v: %s, want %s...", err, got, want)
+	}
+}
