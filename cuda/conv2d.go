@@ -50,9 +50,20 @@ var (
 		convGradInput:  conv2DKernelsOf("conv2d", "conv2d_dx", "f32", conv2DTiles, conv2DSingle),
 		convGradWeight: conv2DKernelsOf("conv2d_grad", "conv2d_dw", "f32", [][2]int{{128, 128}, {64, 64}}, [][2]int{{64, 64}}),
 	}
+	kConv2DTensor = [...][3]conv2DKernels{
+		device.F32: conv2DTensorKernels("tf32"), device.F16: conv2DTensorKernels("f16"), device.BF16: conv2DTensorKernels("bf16"),
+	}
 	kConv2DFinish     = [...]kernelID{device.F32: kernel("conv2d", "conv2d_finish_f32"), device.F16: kernel("conv2d", "conv2d_finish_f16"), device.BF16: kernel("conv2d", "conv2d_finish_bf16")}
 	kConv2DGradFinish = kernel("conv2d_grad", "conv2d_dw_finish")
 )
+
+func conv2DTensorKernels(typ string) [3]conv2DKernels {
+	return [3]conv2DKernels{
+		convForward:    conv2DKernelsOf("conv2d_mma_"+typ, "conv2d", typ, conv2DTiles, conv2DSingle),
+		convGradInput:  conv2DKernelsOf("conv2d_mma_"+typ, "conv2d_dx", typ, conv2DTiles, conv2DSingle),
+		convGradWeight: conv2DKernelsOf("conv2d_mma_grad", "conv2d_dw", typ, [][2]int{{128, 128}, {64, 128}, {64, 64}}, [][2]int{{64, 64}}),
+	}
+}
 
 // Conv2D is y = act(conv(x, w) + b): x (N,H,W,C), w (O,KH,KW,C/G), b (O) or none, y (N,OH,OW,O), images and weights of
 // one type, f32, f16 or bf16.
@@ -118,14 +129,17 @@ func (d *Device) convolve(c conv2DPlan, y, x, w, b device.View, act device.UnOp,
 
 // params is what the kernels are told of operands and shapes.
 func (c *conv2DPlan) params(y, x, w device.View) conv2DParams {
-	rows, cols := c.tiles()
 	p := c.p
 	q := conv2DParams{
 		x: address(x), w: address(w), y: address(y), xImage: int64(x.Str[0]), xRow: x.Str[1], xCol: x.Str[2],
 		xh: int32(c.xh), xw: int32(c.xw), yh: int32(c.yh), yw: int32(c.yw), xc: int32(c.xc), yc: int32(c.yc),
 		images: int32(c.images), groups: p.Groups, kh: int32(c.kh), kw: int32(c.kw),
 		strideH: p.StrideH, strideW: p.StrideW, padH: p.PadH, padW: p.PadW, dilH: p.DilH, dilW: p.DilW,
-		splits: int32(c.splits), rows: int32(rows), cols: int32(cols), yType: int32(y.Type),
+		splits: int32(c.splits), yType: int32(y.Type),
+	}
+	if c.path != convDepthwise {
+		rows, cols := c.tiles()
+		q.rows, q.cols = int32(rows), int32(cols)
 	}
 	gh, gw := int32(gcd(int(p.StrideH), int(p.DilH))), int32(gcd(int(p.StrideW), int(p.DilW)))
 	q.tapH, q.offH, q.tapW, q.offW = p.StrideH/gh, p.DilH/gh, p.StrideW/gw, p.DilW/gw
@@ -150,11 +164,16 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
+	threads, shared = 256, uint32(c.plainShared())
+	if c.path == convTensor { // three stages of 64 bytes of k
+		of = &kConv2DTensor[c.typ][c.pass]
+		threads, shared = 128, uint32(3*64*(c.tileM+c.tileN))
+	}
 	k = of.whole[tile]
 	if !c.whole {
 		k = of.single[tile]
 	}
-	return k, grid, 256, uint32(c.plainShared())
+	return k, grid, threads, shared
 }
 
 // plainShared is what conv2d_plain.cuh needs: two stages of 16 rows of k, each padded by 4, and later a part of the sums

@@ -99,7 +99,7 @@ type form struct {
 	tf32 bool
 }
 
-var convForms = []form{{device.F32, false}}
+var convForms = []form{{device.F32, false}, {device.F32, true}, {device.F16, false}, {device.BF16, false}}
 
 func (f form) String() string {
 	if f.tf32 {

@@ -25,8 +25,8 @@ var (
 	kScatterJoin = [...]kernelID{asF32: kernel("gather", "scatter_join_f32"), asF64: kernel("gather", "scatter_join_f64"), asI64: kernel("gather", "scatter_join_i64")}
 )
 
-// tableRows checks the shapes of Gather (rows[i...] = table[idx[i...]]), and gives the walks over the places, with strides
-// in rows and indices, and over a row, with strides in x and y; entry is the one of table and rows that is written.
+// tableRows checks the shapes of Gather (rows[i...] = table[idx[i...]]) and ScatterAdd, and gives the walks over the places,
+// with strides in rows and indices, and over a row, with strides in x, which is read, and y.
 func tableRows(kernel string, rows, table, idx device.View) (at, row axes) {
 	r := int(idx.Rank)
 	ok := table.Rank >= 1 && int(rows.Rank) == r+int(table.Rank)-1 && idx.Type.IsInt()

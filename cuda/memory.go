@@ -114,4 +114,3 @@ func (d *Device) touch(lists ...[]device.View) {
 		}
 	}
 }
-

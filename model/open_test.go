@@ -7,11 +7,11 @@ import (
 
 	"github.com/acumen-ml/acumen/device"
 	_ "github.com/acumen-ml/acumen/device/all"
-	_ "github.com/acumen-ml/acumen/device/devicetest" // registers deferred
+	"github.com/acumen-ml/acumen/device/devicetest"
 )
 
 // devices are what the tests of numbers and storage run on: deferred runs calls late and hides its memory.
-var devices = []string{"cpu", "deferred"}
+var devices = append([]string{"cpu", "deferred"}, devicetest.Accelerators()...)
 
 func open(t *testing.T) device.Device { return openOn(t, "cpu") }
 

@@ -5,6 +5,7 @@ on-debootstrap.sh calls it, in a mount namespace of its own."""
 import argparse
 import json
 import pathlib
+import signal
 import sys
 
 sys.dont_write_bytecode = True
@@ -31,6 +32,7 @@ def main():
     p.add_argument("--instead", type=pair, action="append", default=[], help="OLD=NEW: a change to what RUN runs")
     p.add_argument("targets", nargs="+")
     a = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended, and unmounted
     text = (ROOT / "Dockerfile.cuda").read_text()
     try:
         b = layers.Builder(text, ROOT, a.work, a.base, a.goroot, dict(a.build_arg), dict(a.instead))

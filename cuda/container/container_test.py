@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import stat
-import subprocess
 import tempfile
 import time
 import unittest
@@ -261,5 +260,9 @@ class GPUTest(Fixture):
         self.assertIn("cuBLAS", self.train("runtime", self.blas, env={"ACUMEN_CUBLAS": LIBRARIES + "/libcublas.so.12"}))
 
 
-if __name__ == "__main__":
-    unittest.main()
+def terminated(*_):
+    raise KeyboardInterrupt
+
+
+def setUpModule():
+    signal.signal(signal.SIGTERM, terminated)  # containers end with their tests

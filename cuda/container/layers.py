@@ -221,7 +221,8 @@ class Mounted:
         return self.root
 
     def __exit__(self, *exc):
-        subprocess.run(["umount", "--recursive", self.root], check=True)
+        # Lazily: what a signal ended may not be gone yet.
+        subprocess.run(["umount", "--recursive", "--lazy", self.root], check=True)
         shutil.rmtree(self.parent)
 
 

@@ -41,7 +41,7 @@ work=${ACUMEN_CONTAINER_WORK:-/tmp/acumen-container}
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock -n 9 || die "another run uses $work: wait for it, or set ACUMEN_CONTAINER_WORK to another folder"
-rm -rf --one-file-system "$work"/.mount-* "$work"/layers/.new-* "$work"/run # of a run that was killed
+rm -rf --one-file-system "$work"/.mount-* "$work"/layers/.new-* "$work"/test-* # of a run that was killed
 
 base=$work/bookworm
 if [[ ! -d $base ]]; then
@@ -58,12 +58,17 @@ if [[ ! -d $base ]]; then
   mv "$base.new" "$base"
 fi
 
-instead=()
-if [[ -n $pure ]]; then instead=(--instead "make cuda=sh -c 'make build \"\$@\" && mv bin/acumen bin/acumen-cuda' sh"); fi
+# A signal to this script goes on to what it waits for.
+child=
+trap 'if [[ -n $child ]]; then kill "$child"; wait "$child"; fi; exit 143' TERM
+watch() { nice "$@" & child=$!; wait "$child"; child=; }
+
+change=()
+if [[ -n $pure ]]; then change=(--instead "make cuda=sh -c 'make build \"\$@\" && mv bin/acumen bin/acumen-cuda' sh"); fi
 version=$(git -C "$here" describe --tags --always --dirty 2>/dev/null || echo unknown)
-nice python3 "$here/build.py" --base "$base" --work "$work" --goroot "$(go env GOROOT)" --out "$work/images.json" \
-  --build-arg VERSION="$version" --build-arg CUDA_ARCHS="$archs" "${instead[@]}" "${targets[@]}"
+watch python3 "$here/build.py" --base "$base" --work "$work" --goroot "$(go env GOROOT)" --out "$work/images.json" \
+  --build-arg VERSION="$version" --build-arg CUDA_ARCHS="$archs" ${change+"${change[@]}"} "${targets[@]}"
 
 export ACUMEN_CONTAINER_WORK=$work ACUMEN_CONTAINER_PURE_GO=$pure ACUMEN_CONTAINER_VERSION=$version PYTHONDONTWRITEBYTECODE=1
 cd "$here"
-nice python3 -m unittest -v "${tests[@]:-container_test}"
+watch python3 -m unittest -v "${tests[@]:-container_test}"

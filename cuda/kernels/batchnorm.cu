@@ -176,6 +176,7 @@ template <int ACT, class A> __device__ inline A activate(A x) {
 
 template <class T, int V, int ACT> __device__ inline void bn_apply_act(const ApplyParams &p) {
   typedef typename Acc<T>::type A;
+  enum { ROWS = ACT == IDENTITY || ACT == RELU ? PAIR : 1 }; // the others need registers of their own
   const Tile &t = p.tile;
   Span<V> s(t);
   if (s.first >= s.last) return;
@@ -189,13 +190,13 @@ template <class T, int V, int ACT> __device__ inline void bn_apply_act(const App
   const T *x = (const T *)p.x + s.first * p.stride + s.channel;
   T *y = (T *)p.y + s.first * p.to_stride + s.channel;
   const i64 step = t.lines * p.stride, to_step = t.lines * p.to_stride;
-  for (i64 r = s.first; r < s.last; r += PAIR * t.lines, x += PAIR * step, y += PAIR * to_step) {
-    Pack<T, V> q[PAIR];
+  for (i64 r = s.first; r < s.last; r += ROWS * t.lines, x += ROWS * step, y += ROWS * to_step) {
+    Pack<T, V> q[ROWS];
 #pragma unroll
-    for (int k = 0; k < PAIR; k++)
+    for (int k = 0; k < ROWS; k++)
       if (r + k * t.lines < s.last) q[k] = load_pack<T, V>(x + k * step, p.aligned);
 #pragma unroll
-    for (int k = 0; k < PAIR; k++) {
+    for (int k = 0; k < ROWS; k++) {
       if (r + k * t.lines >= s.last) continue;
 #pragma unroll
       for (int v = 0; v < V; v++) q[k].e[v] = shorten<T>(activate<ACT, A>((widen(q[k].e[v]) - mean[v]) * scale[v] + shift[v]));

@@ -186,7 +186,7 @@ template <class T, int TILE, bool ADEEP, bool BDEEP> __device__ inline void tens
         *(float2 *)(turn + (g + 8) * PITCH + j * 8 + c) = make_float2(sum[i][j][2], sum[i][j][3]);
       }
       __syncwarp();
-#pragma unroll
+#pragma unroll 1
       for (int r = lane / LANES; r < 16; r += 32 / LANES) {
         int col = lane % LANES * 4;
         put4(p, oy, z, t.split, t.i * TILE + wi + 16 * i + r, t.j * TILE + wj + col, *(const float4 *)(turn + r * PITCH + col));

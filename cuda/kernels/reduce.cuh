@@ -59,37 +59,6 @@ struct Plus {
 struct Larger {
   template <class T> __device__ T operator()(T a, T b) const { return larger(a, b); }
 };
-struct Smaller {
-  template <class T> __device__ T operator()(T a, T b) const { return smaller(a, b); }
-};
-
-template <class T> __device__ inline T warp_sum(T v) { return fold_warp(v, Plus()); }
-template <class T> __device__ inline T warp_max(T v) { return fold_warp(v, Larger()); }
-template <class T> __device__ inline T block_sum(T v, T *shared) { return fold_block(v, shared, Plus()); }
-template <class T> __device__ inline T block_max(T v, T *shared) { return fold_block(v, shared, Larger()); }
-
-// Moments are count, mean and sum of squared deviations of some numbers (Welford 1962).
-template <class T> struct Moments {
-  T n, mean, m2;
-};
-
-// observe counts one more number.
-template <class T> __device__ inline void observe(Moments<T> &m, T x) {
-  m.n += 1;
-  T d = x - m.mean;
-  m.mean += d / m.n;
-  m.m2 += d * (x - m.mean);
-}
-
-// Unite gives the moments of two sets together (Chan, Golub and LeVeque 1979).
-struct Unite {
-  template <class T> __device__ Moments<T> operator()(const Moments<T> &a, const Moments<T> &b) const {
-    T n = a.n + b.n;
-    if (n == 0) return a;
-    T d = b.mean - a.mean;
-    return {n, (a.n * a.mean + b.n * b.mean) / n, a.m2 + b.m2 + d * d * (a.n * b.n / n)};
-  }
-};
 
 // Vector is 16 bytes of T, read or written at once; its address must be a multiple of 16.
 template <class T> struct Vector {

@@ -21,26 +21,34 @@ import (
 	"github.com/acumen-ml/acumen/ops/opstest"
 )
 
-func devices(t *testing.T) map[string]device.Device {
-	cpu, err := device.Open("cpu")
-	require.NoError(t, err)
-	bare, err := device.Open("cpu")
-	require.NoError(t, err)
-	late := devicetest.NewDeferred()
-	t.Cleanup(func() {
-		assert.NoError(t, cpu.Close())
-		assert.NoError(t, bare.Close())
-		assert.NoError(t, late.Close())
-	})
-	return map[string]device.Device{"cpu": cpu, "cpu unfused": device.Unfused(bare), "deferred": late}
+// devices are those that every row runs on, in the order of names.
+func devices(t *testing.T) (names []string, devs map[string]device.Device) {
+	devs = map[string]device.Device{}
+	add := func(name string, d device.Device) {
+		names = append(names, name)
+		devs[name] = d
+		t.Cleanup(func() { assert.NoError(t, d.Close()) })
+	}
+	for _, name := range append([]string{"cpu"}, devicetest.Accelerators()...) {
+		for _, as := range []string{name, name + " unfused"} {
+			d, err := device.Open(name)
+			require.NoError(t, err)
+			if as != name {
+				d = device.Unfused(d)
+			}
+			add(as, d)
+		}
+	}
+	add("deferred", devicetest.NewDeferred())
+	return names, devs
 }
 
 // TestTable runs every case of every row on every device. With -v it prints the worst errors.
 func TestTable(t *testing.T) {
-	devs := devices(t)
+	names, devs := devices(t)
 	for _, r := range opstest.Table() {
 		t.Run(r.Op, func(t *testing.T) {
-			for _, name := range []string{"cpu", "cpu unfused", "deferred"} {
+			for _, name := range names {
 				var worst opstest.Errors
 				for _, c := range r.Cases {
 					e, err := opstest.Check(devs[name], r, c)
@@ -48,7 +56,7 @@ func TestTable(t *testing.T) {
 					worst.Value64, worst.Value32 = max(worst.Value64, e.Value64), max(worst.Value32, e.Value32)
 					worst.Grad64, worst.Grad32 = max(worst.Grad64, e.Grad64), max(worst.Grad32, e.Grad32)
 				}
-				t.Logf("%-12s %2d cases: value f64 %.1e f32 %.1e, gradient f64 %.1e f32 %.1e", name, len(r.Cases), worst.Value64, worst.Value32, worst.Grad64, worst.Grad32)
+				t.Logf("%-14s %2d cases: value f64 %.1e f32 %.1e, gradient f64 %.1e f32 %.1e", name, len(r.Cases), worst.Value64, worst.Value32, worst.Grad64, worst.Grad32)
 			}
 		})
 	}
@@ -177,10 +185,10 @@ func goldenFiles(t *testing.T) (byOp map[string]int, cases []opstest.GoldenCase)
 func TestGolden(t *testing.T) {
 	byOp, cases := goldenFiles(t)
 	require.GreaterOrEqual(t, len(cases), 120)
-	devs := devices(t)
-	for name, dev := range devs {
+	names, devs := devices(t)
+	for _, name := range names {
 		for i := range cases {
-			for _, m := range opstest.RunGolden(dev, device.F64, &cases[i]) {
+			for _, m := range opstest.RunGolden(devs[name], device.F64, &cases[i]) {
 				t.Errorf("%s: %s", name, m)
 			}
 		}
@@ -194,7 +202,9 @@ func TestGolden(t *testing.T) {
 }
 
 func TestGoldenFindsFaults(t *testing.T) {
-	dev := devices(t)["cpu"]
+	dev, err := device.Open("cpu")
+	require.NoError(t, err)
+	defer dev.Close()
 	run := func(text string) []opstest.Mismatch {
 		cs, err := opstest.ParseGolden([]byte(`{"format": "acumen-golden-v1", "cases": [` + text + `]}`))
 		require.NoError(t, err)

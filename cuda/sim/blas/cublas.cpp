@@ -94,6 +94,12 @@ int bad(const char *name, const char *what) {
   return INVALID_VALUE;
 }
 
+// apart: no element of C belongs to two products: one lies behind the other, or all lie side by side in the columns.
+bool apart(const Product &p) {
+  if (p.step_c >= extent(p.m, p.n, p.ldc)) return true;
+  return p.step_c >= p.m && (p.count - 1) * p.step_c + p.m <= p.ldc;
+}
+
 int queue(Handle *h, Product p, int ta, int tb, const void *alpha, const void *beta) {
   Call call(p.name, h);
   if (call.status) return call.status;
@@ -104,7 +110,7 @@ int queue(Handle *h, Product p, int ta, int tb, const void *alpha, const void *b
   if (p.lda < (p.ta ? p.k : p.m) || p.ldb < (p.tb ? p.n : p.k) || p.ldc < p.m || p.lda < 1 || p.ldb < 1 || p.ldc < 1)
     return bad(p.name, "a leading dimension is smaller than the matrix");
   if (!alpha || !beta) return bad(p.name, "no alpha or beta");
-  if (p.count > 1 && p.step_c < extent(p.m, p.n, p.ldc) && p.m && p.n) return bad(p.name, "the products of a batch overlap");
+  if (p.count > 1 && p.m && p.n && !apart(p)) return bad(p.name, "the products of a batch overlap");
   size_t in = bytes_of(p.ab_type), out = bytes_of(p.c_type);
   if ((uintptr_t)p.a % in || (uintptr_t)p.b % in || (uintptr_t)p.c % out) return bad(p.name, "a matrix is not aligned to its elements");
   if (acusim_capturing(h->stream) && !h->workspace) {

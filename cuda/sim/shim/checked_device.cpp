@@ -1,5 +1,5 @@
 // checked_device.cpp: what is known of device memory: which allocations live, which bytes were written (a bit each), and per
-// four bytes which blocks of the present launch used them.
+// byte which blocks of the present launch used it.
 #include <cstdio>
 #include <map>
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 
 namespace sim {
 namespace {
-enum { GRAIN = 4 };
+enum { GRAIN = 1 }; // blocks may share a word: two halves, four bytes
 
 struct Cell {
   uint32_t launch;

@@ -1,0 +1,125 @@
+package cuda
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+type nowhere struct{}
+
+func (nowhere) Bytes() int { return 1 << 40 }
+func (nowhere) Free()      {}
+
+func TestConv2DPlan(t *testing.T) {
+	all := abilities{blas: true, tensor: true}
+	for _, c := range []struct {
+		typ                            device.DType
+		n, h, w, c, o, k               int
+		stride, pad, groups            int32
+		can                            abilities
+		forward, gradInput, gradWeight string // path, tile, splits, whole
+	}{
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "tensor 128x64/1 whole", "tensor 128x32/1 whole", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/26 whole"},
+		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x128/1 whole", "tensor 128x128/7 whole"},
+		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, all, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
+		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "tensor 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
+		{device.F32, 64, 28, 28, 1, 6, 5, 1, 2, 1, all, "plain 128x32/1", "plain 128x32/1", "plain 64x64/196"},
+		{device.F32, 64, 28, 28, 64, 64, 3, 2, 1, 1, abilities{tensor: true, tf32: true}, "tensor 64x64/1 whole", "tensor 128x64/1 whole", "tensor 64x128/49 whole"},
+		{device.F32, 8, 28, 28, 64, 64, 3, 1, 1, 64, abilities{}, "depthwise 0x0/1 whole", "depthwise 0x0/1 whole", "depthwise 0x0/49 whole"},
+		{device.F16, 8, 28, 28, 64, 64, 3, 1, 1, 1, abilities{blas: true}, "", "", ""},
+		{device.F64, 8, 28, 28, 64, 64, 3, 1, 1, 1, all, "", "", ""},
+		{device.F16, 8, 28, 28, 64, 64, 3, 0, 1, 1, all, "", "", ""},
+		{device.F16, 0, 28, 28, 64, 64, 3, 1, 1, 1, all, "", "", ""},
+	} {
+		p := conv2DCall(c.stride, c.pad, 1, c.groups)
+		oh, ow := 1, 1
+		if c.stride > 0 {
+			oh, ow = p.Out(c.h, c.w, c.k, c.k)
+		}
+		x := device.Make(nowhere{}, c.typ, 0, c.n, c.h, c.w, c.c)
+		y := device.Make(nowhere{}, c.typ, 0, c.n, oh, ow, c.o)
+		w := device.Make(nowhere{}, c.typ, 0, c.o, c.k, c.k, c.c/int(c.groups))
+		said := func(q conv2DPlan, ok bool) string {
+			if !ok {
+				return ""
+			}
+			s := fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			if q.whole {
+				s += " whole"
+			}
+			require.LessOrEqual(t, q.scratch(), 64<<20, "%+v", c)
+			return s
+		}
+		require.Equal(t, c.forward, said(planConv2D(y, x, w, device.View{}, p, device.Relu, c.can)), "%+v", c)
+		require.Equal(t, c.gradInput, said(planConv2DGradInput(x, y, w, p, c.can)), "%+v", c)
+		require.Equal(t, c.gradWeight, said(planConv2DGradWeight(w, x, y, p, c.can)), "%+v", c)
+	}
+}
+
+// conv2DCall is a convolution with the same numbers in both directions.
+func conv2DCall(stride, pad, dil, groups int32) device.Conv2D {
+	return device.Conv2D{StrideH: stride, StrideW: stride, PadH: pad, PadW: pad, DilH: dil, DilW: dil, Groups: groups}
+}
+
+// Where operands lie decides how they are read, but not in which order is summed.
+func TestConv2DPlanOfPlaces(t *testing.T) {
+	can := abilities{tensor: true}
+	p := conv2DCall(1, 1, 1, 1)
+	at := func(off int) [3]device.View {
+		return [3]device.View{
+			device.Make(nowhere{}, device.F16, off, 64, 4, 4, 256), device.Make(nowhere{}, device.F16, off, 64, 4, 4, 256), device.Make(nowhere{}, device.F16, off, 256, 3, 3, 256),
+		}
+	}
+	whole, odd := at(8), at(3)
+	for i, f := range []func(v [3]device.View) (conv2DPlan, bool){
+		func(v [3]device.View) (conv2DPlan, bool) {
+			return planConv2D(v[0], v[1], v[2], device.View{}, p, device.Identity, can)
+		},
+		func(v [3]device.View) (conv2DPlan, bool) { return planConv2DGradInput(v[0], v[1], v[2], p, can) },
+		func(v [3]device.View) (conv2DPlan, bool) { return planConv2DGradWeight(v[2], v[0], v[1], p, can) },
+	} {
+		a, ok := f(whole)
+		require.True(t, ok)
+		b, ok := f(odd)
+		require.True(t, ok)
+		require.True(t, a.whole && !b.whole)
+		require.Greater(t, a.splits, 1)
+		require.Equal(t, a.splits, b.splits, "pass %d", i)
+		require.Equal(t, a.scratch(), b.scratch(), "pass %d", i)
+	}
+}
+
+func TestConv2DPlanDeclines(t *testing.T) {
+	can := abilities{tensor: true}
+	p := conv2DCall(1, 0, 1, 1)
+	x, w, y := device.Make(nowhere{}, device.F32, 0, 2, 3, 3, 2), device.Make(nowhere{}, device.F32, 0, 2, 3, 3, 2), device.Make(nowhere{}, device.F32, 0, 2, 1, 1, 2)
+	declined := func(why string, y, x, w, b device.View, p device.Conv2D, act device.UnOp) {
+		_, ok := planConv2D(y, x, w, b, p, act, can)
+		require.False(t, ok, why)
+	}
+	none := device.View{}
+	_, ok := planConv2D(y, x, w, none, p, device.Identity, can)
+	require.True(t, ok)
+	declined("an activation with a parameter", y, x, w, none, p, device.LeakyRelu)
+	declined("an activation that is not served", y, x, w, none, p, device.Exp)
+	declined("a bias of another length", y, x, w, device.Make(nowhere{}, device.F32, 0, 3), p, device.Identity)
+	declined("a bias of integers", y, x, w, device.Make(nowhere{}, device.I32, 0, 2), p, device.Identity)
+	declined("a flipped image", y, x.Flip(1), w, none, p, device.Identity)
+	declined("one image many times", y, x.Slice(0, 0, 1, 1).BroadcastTo(x), w, none, p, device.Identity)
+	declined("flipped weights", y, x, w.Flip(0), none, p, device.Identity)
+	declined("weights of another type", y, x, device.Make(nowhere{}, device.F16, 0, 2, 3, 3, 2), none, p, device.Identity)
+	declined("a result of another type", device.Make(nowhere{}, device.F16, 0, 2, 1, 1, 2), x, w, none, p, device.Identity)
+	declined("a result of another size", device.Make(nowhere{}, device.F32, 0, 2, 2, 1, 2), x, w, none, p, device.Identity)
+	declined("groups that do not divide", y, x, w, none, conv2DCall(1, 0, 1, 2), device.Identity)
+	declined("no group", y, x, w, none, conv2DCall(1, 0, 1, 0), device.Identity)
+	declined("channels apart", y, device.Make(nowhere{}, device.F32, 0, 2, 3, 3, 4).Slice(3, 0, 2, 2), w, none, p, device.Identity)
+	_, ok = planConv2DGradWeight(device.Make(nowhere{}, device.F16, 0, 2, 3, 3, 2), x, y, p, can)
+	require.False(t, ok, "a gradient that is shorter than the images")
+	_, ok = planConv2DGradInput(x, y, w.Flip(0), p, can)
+	require.False(t, ok)
+}

@@ -1,0 +1,73 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+// Every tile of every kernel, and sums in one part and in several, on one shape with edges in all directions: which of
+// them serves a shape is a question of speed.
+func TestConv2DTiles(t *testing.T) {
+	e := newElements(t)
+	for _, c := range []convCase{
+		{2, 9, 10, 24, 136, 3, 2, device.Conv2D{StrideH: 2, StrideW: 1, PadH: 1, PadW: 2, DilH: 1, DilW: 2, Groups: 1}},
+		{3, 8, 8, 72, 40, 2, 2, conv2DOf(1, 1, 1, 1)},
+	} {
+		for _, f := range convForms {
+			e.gpu.TF32(f.tf32)
+			o := c.operands(e, f.typ, 0)
+			y, dx, dw := newSums(len(o.ys)), newSums(len(o.xs)), newSums(len(o.ws))
+			c.convLoops(func(iy, ix, iw int) {
+				y.add(iy, o.xs[ix], o.ws[iw])
+				dx.add(ix, o.ys[iy], o.ws[iw])
+				dw.add(iw, o.xs[ix], o.ys[iy])
+			})
+			none := device.View{}
+			zy, zx, zw := e.blank(f.typ, 8, o.y.Shape()...), e.blank(f.typ, 8, o.x.Shape()...), e.blank(f.typ, 8, o.w.Shape()...)
+			for pass, q := range []struct {
+				plan func() (conv2DPlan, bool)
+				run  func(p conv2DPlan)
+				to   device.View
+				sum  sums
+				n    int
+			}{
+				{func() (conv2DPlan, bool) {
+					return planConv2D(zy, o.x, o.w, none, c.p, device.Identity, e.gpu.abilities())
+				},
+					func(p conv2DPlan) { e.gpu.convolve(p, zy, o.x, o.w, none, device.Identity, 0) }, zy, y, len(o.ws) / c.o},
+				{func() (conv2DPlan, bool) { return planConv2DGradInput(zx, o.y, o.w, c.p, e.gpu.abilities()) },
+					func(p conv2DPlan) { e.gpu.convolve(p, zx, o.y, o.w, none, device.Identity, 0) }, zx, dx, c.kh * c.kw * c.o},
+				{func() (conv2DPlan, bool) { return planConv2DGradWeight(zw, o.x, o.y, c.p, e.gpu.abilities()) },
+					func(p conv2DPlan) { e.gpu.convolve(p, zw, o.x, o.y, none, device.Identity, 0) }, zw, dw, len(o.ys) / c.o},
+			} {
+				p, ok := q.plan()
+				require.True(t, ok)
+				require.True(t, p.whole)
+				kernels := kConv2DPlain[pass]
+				if p.path == convTensor {
+					kernels = kConv2DTensor[f.typ][pass]
+				}
+				for _, whole := range []bool{true, false} {
+					tiles := kernels.single
+					if whole {
+						tiles = kernels.whole
+					}
+					for tile := range tiles {
+						for _, splits := range []int{1, 3} {
+							p.whole, p.tileM, p.tileN, p.splits = whole, tile[0], tile[1], splits
+							q.run(p)
+							q.sum.near(t, f.typ, q.n, f.rounded(), e.get(q.to), fmt.Sprint(f, conv2DNames[pass], tile, whole, splits))
+						}
+					}
+				}
+			}
+			e.free()
+		}
+	}
+}
