@@ -21,7 +21,7 @@ type conv2DParams struct {
 	splits, rows, cols                               int32
 	act, biasType, yType, together                   int32
 	beta                                             float32
-	_                                                int32
+	staged                                           int32
 }
 
 // conv2DKernels are the kernels of a pass for a type: by tile, those that read 16 bytes of channels at a time and those
@@ -53,6 +53,7 @@ var (
 	kConv2DTensor = [...][3]conv2DKernels{
 		device.F32: conv2DTensorKernels("tf32"), device.F16: conv2DTensorKernels("f16"), device.BF16: conv2DTensorKernels("bf16"),
 	}
+	kConv2DStaged     = [...][2]conv2DKernels{device.F16: conv2DStagedKernels("f16"), device.BF16: conv2DStagedKernels("bf16")}
 	kConv2DFinish     = [...]kernelID{device.F32: kernel("conv2d", "conv2d_finish_f32"), device.F16: kernel("conv2d", "conv2d_finish_f16"), device.BF16: kernel("conv2d", "conv2d_finish_bf16")}
 	kConv2DGradFinish = kernel("conv2d_grad", "conv2d_dw_finish")
 )
@@ -62,6 +63,14 @@ func conv2DTensorKernels(typ string) [3]conv2DKernels {
 		convForward:    conv2DKernelsOf("conv2d_mma_"+typ, "conv2d", typ, conv2DTiles, conv2DSingle),
 		convGradInput:  conv2DKernelsOf("conv2d_mma_"+typ, "conv2d_dx", typ, conv2DTiles, conv2DSingle),
 		convGradWeight: conv2DKernelsOf("conv2d_mma_grad", "conv2d_dw", typ, [][2]int{{128, 128}, {64, 128}, {64, 64}}, [][2]int{{64, 64}}),
+	}
+}
+
+func conv2DStagedKernels(typ string) [2]conv2DKernels {
+	tiles := [][2]int{{128, 64}, {128, 32}}
+	return [2]conv2DKernels{
+		convForward:   conv2DKernelsOf("conv2d_mma_staged", "conv2d_staged", typ, tiles, nil),
+		convGradInput: conv2DKernelsOf("conv2d_mma_staged", "conv2d_dx_staged", typ, tiles, nil),
 	}
 }
 
@@ -155,6 +164,9 @@ func (c *conv2DPlan) params(y, x, w device.View) conv2DParams {
 		}
 	}
 	q.together = flag(fours%4 == 0)
+	if c.path == convStaged {
+		q.staged = int32(c.staged())
+	}
 	return q
 }
 
@@ -165,9 +177,13 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
 	threads, shared = 256, uint32(c.plainShared())
-	if c.path == convTensor { // three stages of 64 bytes of k
+	switch c.path {
+	case convTensor: // three stages of 64 bytes of k
 		of = &kConv2DTensor[c.typ][c.pass]
 		threads, shared = 128, uint32(3*64*(c.tileM+c.tileN))
+	case convStaged:
+		of = &kConv2DStaged[c.typ][c.pass]
+		threads, shared = 128, uint32(c.stagedShared())
 	}
 	k = of.whole[tile]
 	if !c.whole {

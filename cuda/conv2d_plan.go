@@ -12,6 +12,7 @@ type conv2DPath uint8
 const (
 	convPlain     conv2DPath = iota // f32 on CUDA cores
 	convTensor                      // f16, bf16, and f32 rounded to TF32, on tensor cores
+	convStaged                      // f16 and bf16 of stride 1 on tensor cores, pixels staged once for all taps
 	convDepthwise                   // one channel a group
 )
 
@@ -29,6 +30,8 @@ const (
 	conv2DExtent = 1 << 30
 	// conv2DReach bounds how far a kernel reaches beyond a pixel.
 	conv2DReach = 1 << 14
+	// conv2DShared is the shared memory that a block may have without being asked for.
+	conv2DShared = 48 << 10
 )
 
 // conv2DPlan is a convolution as it is queued, as a product of (m, k) by (k, n) a group. What is gathered is called x:
@@ -130,8 +133,11 @@ func newConv2DPlan(pass conv2DPass, in, out, w, x, y device.View, p device.Conv2
 	} else {
 		c.whole = c.whole && w.Off*w.Type.Size()%16 == 0
 	}
-	if !c.whole {
+	switch {
+	case !c.whole:
 		c.anyTile()
+	case c.stages():
+		c.path = convStaged
 	}
 	return c, true
 }
@@ -252,6 +258,34 @@ func (c *conv2DPlan) anyTile() {
 		return
 	}
 	c.tileM, c.tileN = 64, 64
+}
+
+// stages reports whether the pixels that a block meets fit into shared memory, and are worth it: each serves several taps,
+// and the tile is one whose product with the weights leaves shared memory time.
+func (c *conv2DPlan) stages() bool {
+	return c.path == convTensor && c.typ != device.F32 && c.pass != convGradWeight && c.splits == 1 && c.tileM == 128 && c.tileN <= 64 &&
+		c.p.StrideH == 1 && c.p.StrideW == 1 && c.kh*c.kw >= 4 && (c.xc <= 32 || c.xc%32 == 0) && c.stagedShared() <= conv2DShared
+}
+
+// staged is the bytes of a slice of the channels of as many pixels, with those around them, as 128 neighbours can meet.
+func (c *conv2DPlan) staged() int {
+	spanH, spanW := (c.kh-1)*int(c.p.DilH), (c.kw-1)*int(c.p.DilW)
+	rows := 126/c.yw + 2          // that 128 pixels lie in
+	images := 126/(c.yh*c.yw) + 2 // likewise
+	return (rows + images*spanH) * (c.yw + spanW) * min(c.xc, 32) * c.typ.Size()
+}
+
+// stagedShared is the shared memory of a block: three stages of weights, one slice of pixels or two, a chunk of zeros;
+// later 32 rows of sums of each row of warps, with their places.
+func (c *conv2DPlan) stagedShared() int {
+	pixels, rows := c.staged(), 64
+	if c.xc > 32 {
+		pixels *= 2
+	}
+	if c.tileN == 32 {
+		rows = 128
+	}
+	return max(3*64*c.tileN+pixels+16, rows*((c.tileN+4)*4+8))
 }
 
 // tiles are the rows and columns of tiles.

@@ -23,8 +23,8 @@ func TestConv2DPlan(t *testing.T) {
 		can                            abilities
 		forward, gradInput, gradWeight string // path, tile, splits, whole
 	}{
-		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "tensor 128x64/1 whole", "tensor 128x32/1 whole", "tensor 64x128/132 whole"},
-		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/26 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "staged 128x64/1 whole", "staged 128x32/1 whole", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "staged 128x64/1 whole", "tensor 128x128/26 whole"},
 		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x128/1 whole", "tensor 128x128/7 whole"},
 		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, all, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
 		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "tensor 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
@@ -48,7 +48,7 @@ func TestConv2DPlan(t *testing.T) {
 			if !ok {
 				return ""
 			}
-			s := fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			s := fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
 			if q.whole {
 				s += " whole"
 			}

@@ -50,7 +50,8 @@ func TestConv2DTiles(t *testing.T) {
 				require.True(t, ok)
 				require.True(t, p.whole)
 				kernels := kConv2DPlain[pass]
-				if p.path == convTensor {
+				if p.path != convPlain {
+					p.path = convTensor
 					kernels = kConv2DTensor[f.typ][pass]
 				}
 				for _, whole := range []bool{true, false} {
@@ -67,6 +68,60 @@ func TestConv2DTiles(t *testing.T) {
 					}
 				}
 			}
+			e.free()
+		}
+	}
+}
+
+// Pixels staged once for all taps: channels in one slice of 1 to 4 chunks and in several, images that are smaller than a
+// tile and larger, padding wider than the kernel, dilation, groups.
+func TestConv2DStaged(t *testing.T) {
+	e := newElements(t)
+	for _, c := range []convCase{
+		{7, 5, 6, 8, 40, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{2, 13, 14, 16, 24, 3, 3, conv2DOf(1, 0, 1, 1)},
+		{1, 31, 31, 24, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{3, 9, 7, 32, 8, 2, 2, conv2DOf(1, 0, 1, 1)},
+		{3, 15, 15, 64, 72, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{9, 4, 4, 32, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{4, 7, 7, 64, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{20, 1, 1, 32, 32, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{2, 8, 9, 96, 32, 5, 1, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 4, PadW: 0, DilH: 2, DilW: 1, Groups: 1}},
+		{2, 6, 20, 48, 80, 2, 3, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 3, PadW: 2, DilH: 2, DilW: 1, Groups: 2}},
+	} {
+		for _, typ := range []device.DType{device.F16, device.BF16} {
+			o := c.operands(e, typ, 2)
+			y, dx := newSums(len(o.ys)), newSums(len(o.xs))
+			c.convLoops(func(iy, ix, iw int) {
+				y.add(iy, o.xs[ix], o.ws[iw])
+				dx.add(ix, o.ys[iy], o.ws[iw])
+			})
+			bias := e.normal(typ, 1, c.o)
+			zy, zx := e.blank(typ, 8, o.y.Shape()...), e.blank(typ, 8, o.x.Shape()...)
+			p, ok := planConv2D(zy, o.x, o.w, bias, c.p, device.Relu, e.gpu.abilities())
+			require.True(t, ok && p.whole)
+			q, ok := planConv2DGradInput(zx, o.y, o.w, c.p, e.gpu.abilities())
+			require.True(t, ok && q.whole)
+			served := 0
+			for _, tileN := range []int{64, 32} {
+				for _, r := range []*conv2DPlan{&p, &q} {
+					r.path, r.splits, r.tileM, r.tileN = convTensor, 1, 128, tileN
+					if !r.stages() {
+						continue // more channels than slices are made of
+					}
+					served++
+					r.path = convStaged
+					what := fmt.Sprint(typ, c, r.tileN)
+					if r.pass == convForward {
+						e.gpu.convolve(p, zy, o.x, o.w, bias, device.Relu, 0)
+						y.applied(e.get(bias), convActs[1].f).near(t, typ, len(o.ws)/c.o, 0, e.get(zy), what)
+					} else {
+						e.gpu.convolve(q, zx, o.y, o.w, device.View{}, device.Identity, 0)
+						dx.near(t, typ, c.kh*c.kw*c.o, 0, e.get(zx), what)
+					}
+				}
+			}
+			require.Positive(t, served, "%+v", c)
 			e.free()
 		}
 	}

@@ -209,7 +209,7 @@ func (d *Device) Close() error {
 	}
 	err := d.dead
 	if err == nil {
-		err = d.release()
+		err = errors.Join(d.err, d.release())
 		if err == nil && d.live != 0 {
 			err = fmt.Errorf("cuda: closed with %d bytes still allocated", d.live)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 )
 
 // hiddenDevices is what CUDA_VISIBLE_DEVICES says, if it hides all GPUs.
@@ -28,4 +29,17 @@ func deviceNodes() string {
 		}
 	}
 	return ""
+}
+
+// kernelModule is the version of the driver's part in the system's kernel, as "580.65.06, ", where the system tells it.
+func kernelModule() string {
+	b, err := os.ReadFile("/proc/driver/nvidia/version")
+	if err != nil {
+		return "for "
+	}
+	m := regexp.MustCompile(`Kernel Module[^0-9]*([0-9][0-9.]+)`).FindSubmatch(b)
+	if m == nil {
+		return "for "
+	}
+	return string(m[1]) + ", "
 }

@@ -226,7 +226,7 @@ func (d *Device) Describe() string { return d.gpu.describe() }
 
 func (p *properties) describe() string {
 	v := driver.Version()
-	s := fmt.Sprintf("%s %d GB, driver for CUDA %d.%d, kernels for %s", p.name, (p.memory+500_000_000)/1_000_000_000, v/1000, v%1000/10, p.arch)
+	s := fmt.Sprintf("%s %d GiB, driver %sCUDA %d.%d, kernels for %s", p.name, (p.memory+1<<29)>>30, kernelModule(), v/1000, v%1000/10, p.arch)
 	if b, err := driver.LoadBlas(); err == nil {
 		return s + ", cuBLAS " + b.Version()
 	}

@@ -36,7 +36,7 @@ func (a *app) evalCommand() *cobra.Command {
 		Short: "Evaluate a trained network on its test set",
 		Long:  "eval prints loss and accuracy on the test set, accuracy per class, and which classes are taken for which. It needs the checkpoint and the data.",
 		Args:  arguments(1, 1, "one checkpoint is expected"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			sets, err := settings(c)
 			if err != nil {
 				return err
@@ -45,7 +45,7 @@ func (a *app) evalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer t.close()
+			defer t.close(&err)
 			_, test, err := loadData(t.cfg)
 			if err != nil {
 				return err

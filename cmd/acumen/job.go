@@ -36,13 +36,20 @@ func prepare(cfg *config.Config) (j *job, err error) {
 		j.net, err = buildModel(cfg, j.train.Shape(), len(j.train.Classes()))
 	}
 	if err != nil {
-		j.close()
+		j.close(&err)
 		return nil, err
 	}
 	return j, nil
 }
 
-func (j *job) close() { j.dev.Close() }
+// close gives the device back, and adds to err what went wrong with that.
+func (j *job) close(err *error) { closeDevice(j.dev, err) }
+
+func closeDevice(d device.Device, err *error) {
+	if cerr := d.Close(); *err == nil && cerr != nil {
+		*err = fault.Failuref("the results are whole; see whether the device is sound", "device %s: %w", d.Name(), cerr)
+	}
+}
 
 // buildModel makes the network that a configuration describes. A layer that does not fit is named with its file and line.
 func buildModel(cfg *config.Config, input [3]int, classes int) (*model.Network, error) {

@@ -32,7 +32,7 @@ func (a *app) predictCommand() *cobra.Command {
 		Short: "Tell what pictures show",
 		Long:  "predict prints the likeliest classes of pictures (PNG, JPEG) with their probabilities. It needs nothing but the checkpoint.",
 		Args:  arguments(2, -1, "a checkpoint and at least one picture are expected"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			if top < 1 {
 				return fault.Usagef("write --top 3", "--top %d: at least one class is printed", top)
 			}
@@ -44,7 +44,7 @@ func (a *app) predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer t.close()
+			defer t.close(&err)
 			all, err := t.predict(args[1:], resize, top)
 			if err != nil {
 				return err

@@ -61,7 +61,7 @@ is always started as: acumen train CONFIG --run DIR --resume=auto`,
 }
 
 // train starts, continues, or only shows a run.
-func (a *app) train(ctx context.Context, f trainFlags, arg string, sets []config.Setting) error {
+func (a *app) train(ctx context.Context, f trainFlags, arg string, sets []config.Setting) (err error) {
 	switch f.resume {
 	case resumeNever, resumeMust, resumeAuto:
 	default:
@@ -85,7 +85,7 @@ func (a *app) train(ctx context.Context, f trainFlags, arg string, sets []config
 	if err != nil {
 		return err
 	}
-	defer j.close()
+	defer j.close(&err)
 	if f.smoke {
 		return a.smoke(ctx, j)
 	}

@@ -51,9 +51,10 @@ func openTrained(path string, sets []config.Setting) (t *trained, err error) {
 	return t, nil
 }
 
-func (t *trained) close() {
+// close gives the device back, and adds to err what went wrong with that.
+func (t *trained) close(err *error) {
 	t.inference.Close()
-	t.dev.Close()
+	closeDevice(t.dev, err)
 }
 
 // openDevice opens the device that a configuration names.

@@ -36,7 +36,7 @@ and compares every layer's output, its gradient and the gradients of all weights
 each layer, names the first that lies beyond the tolerance, and then ends with status 1. The CPU itself is compared with
 its own kernels composed from the small set that every device has.`,
 		Args: arguments(0, 1, "at most one configuration is expected"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			sets, err := settings(c)
 			if err != nil {
 				return err
@@ -49,7 +49,7 @@ its own kernels composed from the small set that every device has.`,
 			if err != nil {
 				return err
 			}
-			defer j.close()
+			defer j.close(&err)
 			if tolerance == 0 {
 				tolerance = verifyTolerance[cfg.Precision]
 			}

@@ -31,6 +31,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 
 sys.dont_write_bytecode = True
 import compilers  # noqa: E402
@@ -146,6 +147,41 @@ def write(path, data):
     temp.replace(path)
 
 
+class Cache:
+    """What was compiled before, from the same sources by the same compiler, in any clone: a full compile takes long."""
+
+    DAYS = 30  # an image that was not asked for so long is dropped
+
+    @staticmethod
+    def folder():
+        root = os.environ.get("ACUMEN_CUDA_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "acumen")
+        return pathlib.Path(root) / "cubins"
+
+    @classmethod
+    def get(cls, key, keep):
+        place = cls.folder() / key
+        try:
+            head, _, packed = place.read_bytes().partition(b"\n")
+            state = json.loads(head)
+            if state["key"] != key or keep and zlib.crc32(packed) != state.pop("crc32"):
+                return None
+            os.utime(place)
+        except (OSError, ValueError, KeyError):
+            return None
+        return state, packed
+
+    @classmethod
+    def put(cls, key, state, packed):
+        try:
+            cls.folder().mkdir(parents=True, exist_ok=True)
+            for old in cls.folder().iterdir():
+                if time.time() - old.stat().st_mtime > cls.DAYS * 86400:
+                    old.unlink(missing_ok=True)
+            write(cls.folder() / key, json.dumps({**state, "crc32": zlib.crc32(packed)}).encode() + b"\n" + packed)
+        except OSError as e:
+            tell(f"kernels: not kept for other clones: {e}")
+
+
 def make(folder, image):
     """Compiles one image, in a process of the pool. Returns (failed, log). The state keeps the seconds of processor time."""
     with folder.locked(f"{image.state.name}.{folder.state.name}.lock"):
@@ -156,6 +192,14 @@ def make_alone(folder, image):
     if folder.read(image):
         return False, ""  # another run has made it by now
     begin, source = sum(os.times()[:4]), image.source
+    known = Cache.get(image.key, folder.keep)
+    if known:
+        state, packed = known
+        with folder.locked():
+            if folder.keep:
+                write(image.target, packed)
+            write(image.state, json.dumps(state).encode())
+        return False, ""
     failed, code, log = folder.compiler.compile(source.path, shown(source.path), image.arch, source.options)
     if failed:
         return True, log
@@ -173,6 +217,7 @@ def make_alone(folder, image):
         if folder.keep:
             write(image.target, packed)
         write(image.state, json.dumps(state).encode())
+    Cache.put(image.key, state, packed)
     return False, resources.strip(log)
 
 

@@ -20,7 +20,7 @@ struct Conv2DParams {
   int splits, rows, cols;     // tiles
   int act, biasType, yType, together; // 1: four neighbours in y can be written at once
   float beta;
-  int pad;
+  int staged; // bytes of a slice of staged pixels
 };
 
 // Taps are the rows, or the columns, of the kernel that meet the pixels start, start + pitch, ..., extent of them, and

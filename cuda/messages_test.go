@@ -1,0 +1,78 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/acumen-ml/acumen/device"
+)
+
+const asList = "TEST_AS_LIST"
+
+// TestMain lists the devices instead of testing where a test asks for that: a driver is loaded once in a process.
+func TestMain(m *testing.M) {
+	if os.Getenv(asList) == "" {
+		os.Exit(m.Run())
+	}
+	for _, i := range device.List() {
+		fmt.Printf("%s|%s|%s\n", i.Name, i.Description, i.Reason)
+	}
+	d, err := device.Open("cuda:0")
+	if err != nil {
+		fmt.Printf("error|%v|%s\n", err, err.(*device.OpenError).Advice)
+		return
+	}
+	fmt.Printf("opened|%s|\n", device.Describe(d))
+	if err := d.Close(); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// TestMessages plays what can be wrong with a GPU: each has a message of its own, with what was found and what to do.
+func TestMessages(t *testing.T) {
+	if d, err := Open(0); err != nil {
+		t.Skip(err)
+	} else {
+		name := d.gpu.name
+		require.NoError(t, d.Close())
+		if !strings.Contains(name, "acusim") {
+			t.Skip("a true GPU plays no cases")
+		}
+	}
+	for _, c := range []struct {
+		name, env   string
+		list, error string // patterns
+	}{
+		{"works", "ACUSIM_CASE=", `^cuda:0\|NVIDIA H100 .* 79 GiB, driver for CUDA 12\.\d, kernels for sm_90a?, cuBLAS \d+\.\d+\.\d+\|$`, `^opened\|NVIDIA H100`},
+		{"another GPU", "ACUSIM_GPU=h200", `^cuda:0\|NVIDIA H200 .* 140 GiB, `, `^opened\|`},
+		{"no cuBLAS", "ACUMEN_CUBLAS=none", `no cuBLAS: products by kernels of acumen\|$`, `^opened\|`},
+		{"no library", "LD_LIBRARY_PATH=/nowhere", `^cuda:0\|\|no NVIDIA driver: libcuda\.so\.1: `, `^error\|device "cuda:0": no NVIDIA driver: libcuda\.so\.1: .*\|install NVIDIA's driver; in a container, `},
+		{"no device", "ACUSIM_CASE=NODEVICE", `^cuda:0\|\|the driver sees no GPU`, `^error\|.*the driver sees no GPU.*\|.*nvidia-smi`},
+		{"old driver", "ACUSIM_CASE=OLD_DRIVER", `^cuda:0\|\|the driver is for CUDA 11\.4; this program needs one for CUDA 12\.0 or later \(525 or later\)$`, `^error\|.*\|install a newer driver`},
+		{"hidden", "CUDA_VISIBLE_DEVICES=", `^cuda:0\|\|CUDA_VISIBLE_DEVICES="" hides every GPU$`, `^error\|.*\|unset it`},
+		{"exclusive", "ACUSIM_CASE=EXCLUSIVE", `^cuda:0\|`, `^error\|.*another process has the GPU \(compute mode \w+\): cuDevicePrimaryCtxRetain: CUDA_ERROR_DEVICE_UNAVAILABLE.*\|end that process`},
+		{"not permitted", "ACUSIM_CASE=NOT_PERMITTED", `^cuda:0\|`, `^error\|.*CUDA_ERROR_NOT_PERMITTED.*\|`},
+		{"old architecture", "ACUSIM_CASE=OLD_ARCH", `^cuda:0\|\|.* has compute capability 6\.0, for which this program has no kernels: `, `^error\|.*\|compute capability 7\.5 \(Turing\) is the least`},
+		{"part of a GPU", "ACUSIM_CASE=MIG", `^cuda:0\|.*MIG`, `^opened\|`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), asList+"=1", c.env)
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, string(out))
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			require.GreaterOrEqual(t, len(lines), 2)
+			t.Log(string(out))
+			assert.Regexp(t, c.list, lines[0])
+			assert.Regexp(t, c.error, lines[len(lines)-1])
+		})
+	}
+}
