@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -42,7 +40,7 @@ func (b *blas) close() error {
 	if b.workspace == 0 {
 		return nil
 	}
-	return b.d.ctx.Free(b.workspace)
+	return b.d.dealloc(b.workspace)
 }
 
 // TF32 switches whether products of f32 numbers may round their factors to TF32, 10 bits behind the point, for the calls
@@ -55,7 +53,7 @@ func (d *Device) TF32(on bool) bool {
 
 // abilities are what the choice of a kernel depends on beside the shape.
 func (d *Device) abilities() abilities {
-	return abilities{blas: d.blas.handle != nil, tensor: d.gpu.major >= 8, tf32: d.blas.tf32}
+	return abilities{blas: d.blas.handle != nil || d.plan != nil, tensor: d.gpu.major >= 8, tf32: d.blas.tf32}
 }
 
 var blasTypes = [...]driver.Type{device.F32: driver.F32, device.F64: driver.F64, device.F16: driver.F16, device.BF16: driver.BF16}

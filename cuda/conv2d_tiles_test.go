@@ -85,7 +85,7 @@ func TestConv2DStaged(t *testing.T) {
 		{3, 15, 15, 64, 72, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{9, 4, 4, 32, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{4, 7, 7, 64, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
-		{20, 1, 1, 32, 32, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{20, 1, 1, 8, 32, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{2, 8, 9, 96, 32, 5, 1, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 4, PadW: 0, DilH: 2, DilW: 1, Groups: 1}},
 		{2, 6, 20, 48, 80, 2, 3, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 3, PadW: 2, DilH: 2, DilW: 1, Groups: 2}},
 	} {

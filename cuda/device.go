@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -24,7 +22,8 @@ type Device struct {
 	hooks   []*hook
 	err     error // of this handle, until Sync
 	dead    error // of the context: no call can succeed any more
-	live    int   // bytes allocated through this handle
+	live    int   // bytes that the caller has allocated through this handle
+	held    held
 	rec     *graph
 	illegal error // the first call that may not be captured, or a hook's error while capturing
 
@@ -36,12 +35,18 @@ type Device struct {
 	tickets []*ticket
 	scratch scratch
 	blas    *blas
+	plan    *plan // nil: the GPU is there
 }
 
 type hook struct{ f func(device.Call) error }
 
 // Name is "cuda:0".
-func (d *Device) Name() string { return fmt.Sprintf("cuda:%d", d.index) }
+func (d *Device) Name() string {
+	if d.plan != nil {
+		return d.plan.model
+	}
+	return fmt.Sprintf("cuda:%d", d.index)
+}
 
 // Hook sets f at the gate that every call passes.
 func (d *Device) Hook(f func(device.Call) error) (undo func()) {
@@ -136,6 +141,9 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 		return
 	}
 	d.touch(writes, reads)
+	if d.plan != nil {
+		run = d.plan.run(d)
+	}
 	if err := run(); err != nil {
 		err = fmt.Errorf("%s: %w", kernel, err)
 		if d.rec != nil {
@@ -172,7 +180,7 @@ func (d *Device) spread(n, threads int) [3]uint32 {
 
 // Drain waits for all that is queued and leaves the sticky error alone.
 func (d *Device) Drain() {
-	if d.rec == nil && d.failed() == nil {
+	if d.rec == nil && d.failed() == nil && d.plan == nil {
 		if err := d.stream.Sync(); err != nil {
 			d.fail(err)
 		}
@@ -184,7 +192,7 @@ func (d *Device) Sync() error {
 	if d.rec != nil {
 		return d.notWhileCapturing("Sync")
 	}
-	if d.dead == nil {
+	if d.dead == nil && d.plan == nil {
 		seq := d.seq
 		if err := d.faults.look(d); err != nil {
 			d.fail(err)
@@ -204,6 +212,9 @@ func (d *Device) Sync() error {
 // Close drains the handle and gives back what it has. After an error that the context does not survive only the host's
 // part is freed, since every call would fail, and no leak is reported.
 func (d *Device) Close() error {
+	if d.plan != nil {
+		return d.plan.close(d)
+	}
 	if d.ctx == nil {
 		return nil
 	}

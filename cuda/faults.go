@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -28,7 +26,7 @@ type faults struct {
 func newFaults(d *Device) (*faults, error) {
 	f := &faults{}
 	var err error
-	if f.cell, err = d.ctx.Alloc(faultBytes); err != nil {
+	if f.cell, err = d.alloc(faultBytes); err != nil {
 		return nil, err
 	}
 	if f.host, err = d.ctx.Pinned(faultBytes); err != nil {
@@ -82,7 +80,7 @@ func (f *faults) close(d *Device) error {
 			return err
 		}
 	}
-	return d.ctx.Free(f.cell)
+	return d.dealloc(f.cell)
 }
 
 // fault is the address of the cell, the first field of every kernel's parameters.

@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -26,16 +24,18 @@ func (d *Device) Capture(step func()) (device.Graph, error) {
 	if err := d.scratch.fit(d); err != nil {
 		return nil, err
 	}
-	if err := d.stream.BeginCapture(); err != nil {
-		d.fail(err)
-		return nil, err
+	if d.plan == nil {
+		if err := d.stream.BeginCapture(); err != nil {
+			d.fail(err)
+			return nil, err
+		}
 	}
 	g := &graph{d: d}
 	d.rec, d.illegal = g, nil
 	done := false
 	defer func() {
 		d.rec = nil
-		if !done { // step panics: the recording ends, and is dropped
+		if !done && d.plan == nil { // step panics: the recording ends, and is dropped
 			if c, err := d.stream.EndCapture(); err == nil {
 				_ = c.Close()
 			}
@@ -43,6 +43,9 @@ func (d *Device) Capture(step func()) (device.Graph, error) {
 	}()
 	step()
 	done = true
+	if d.plan != nil {
+		return g, d.illegal
+	}
 	c, err := d.stream.EndCapture()
 	if d.illegal != nil {
 		if err == nil {
@@ -64,13 +67,23 @@ func (g *graph) Launch() {
 		_ = d.notWhileCapturing("Launch")
 		return
 	}
-	if d.failed() != nil || g.g == nil {
+	if d.failed() != nil || g.g == nil && d.plan == nil {
 		return
 	}
 	hooked := len(d.hooks) > 0
 	if hooked && !d.before(device.Call{Kernel: "Launch"}) {
 		return
 	}
+	if d.plan == nil {
+		g.queue()
+	}
+	if hooked {
+		d.after(device.Call{Kernel: "Launch"})
+	}
+}
+
+func (g *graph) queue() {
+	d := g.d
 	if err := g.g.Launch(d.stream); err != nil {
 		d.fail(err)
 	}
@@ -80,9 +93,6 @@ func (g *graph) Launch() {
 	}
 	if err := d.marks.add(d); err != nil {
 		d.fail(err)
-	}
-	if hooked {
-		d.after(device.Call{Kernel: "Launch"})
 	}
 }
 

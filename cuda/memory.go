@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -35,6 +33,9 @@ func (e *memoryError) Hint() string {
 	return "take a smaller batch (trainer.batch) or more micro-batches (trainer.micro_batches), read the data ahead (data.resident: 0), or end other programs on this GPU (nvidia-smi lists them)"
 }
 
+// OutOfMemory is true: it tells this error from others.
+func (e *memoryError) OutOfMemory() bool { return true }
+
 func (e *memoryError) Unwrap() error { return e.cause }
 
 // Alloc gives bytes bytes of the GPU's memory.
@@ -57,15 +58,38 @@ func (d *Device) Alloc(bytes int) (device.Memory, error) {
 }
 
 // alloc is memory that does not count as the caller's.
-func (d *Device) alloc(bytes int) (driver.Ptr, error) {
-	ptr, err := d.ctx.Alloc(max(bytes, 1))
+func (d *Device) alloc(bytes int) (ptr driver.Ptr, err error) {
+	n := max(bytes, 1)
+	if d.plan != nil {
+		ptr, err = d.plan.alloc(d, n)
+	} else {
+		ptr, err = d.ctx.Alloc(n)
+	}
 	var e *driver.Error
 	if errors.As(err, &e) && e.Code == driver.OutOfMemory {
 		free, total, _ := d.ctx.MemInfo()
 		return 0, &memoryError{bytes, d.live, free, total, err}
 	}
-	return ptr, err
+	if err != nil {
+		return 0, err
+	}
+	if d.held.bytes == nil {
+		d.held.bytes = map[driver.Ptr]int{}
+	}
+	d.held.bytes[ptr] = n
+	d.held.now += n
+	d.held.most = max(d.held.most, d.held.now)
+	return ptr, nil
 }
+
+// held counts what a handle has of the GPU's memory: the caller's and its own.
+type held struct {
+	bytes     map[driver.Ptr]int
+	now, most int
+}
+
+// Own is the memory in bytes that the device has taken for itself: scratch, cuBLAS's workspace, cells for faults.
+func (d *Device) Own() int { return d.held.now - d.live }
 
 // Bytes is the size.
 func (m *memory) Bytes() int { return m.size }
@@ -81,11 +105,21 @@ func (m *memory) Free() {
 		m.freed = true
 		m.d.live -= m.size
 		if m.d.dead == nil {
-			if err := m.d.ctx.Free(m.ptr); err != nil {
+			if err := m.d.dealloc(m.ptr); err != nil {
 				m.d.fail(err)
 			}
 		}
 	}
+}
+
+// dealloc gives back what alloc gave.
+func (d *Device) dealloc(p driver.Ptr) error {
+	d.held.now -= d.held.bytes[p]
+	delete(d.held.bytes, p)
+	if d.plan != nil {
+		return nil
+	}
+	return d.ctx.Free(p)
 }
 
 // address is where the first element of v lies. A view of memory that does not exist, as dry runs have it, is nowhere.

@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -79,6 +77,9 @@ func find(index int) (driver.GPU, properties, error) {
 
 // missing says why no GPU at all can be used: no driver, none that is new enough, no GPU; and what to do.
 func missing() (reason, advice string) {
+	if !driver.Built {
+		return "this program was built without the CUDA back-end", "use device auto or cpu, or a program built with CUDA"
+	}
 	if _, err := kernels.Index(); err != nil {
 		return err.Error(), "use device cpu, or build with `make cuda`"
 	}

@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import "github.com/acumen-ml/acumen/device"
@@ -8,7 +6,15 @@ func init() {
 	device.Register(device.Backend{
 		Name:     "cuda",
 		Priority: 10,
-		Open:     func(index int, o device.Options) (device.Device, error) { return Open(max(index, 0)) },
-		List:     list,
+		Open: func(index int, o device.Options) (device.Device, error) {
+			d, err := Open(max(index, 0))
+			if err != nil {
+				return nil, err // not a nil *Device in an interface
+			}
+			return d, nil
+		},
+		List:   list,
+		Models: models,
+		Plan:   func(model string) (device.Planned, error) { return newPlanned(model) },
 	})
 }

@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -60,7 +58,7 @@ func (s *scratch) free(d *Device) error {
 	}
 	var errs []error
 	for _, p := range s.old {
-		errs = append(errs, d.ctx.Free(p))
+		errs = append(errs, d.dealloc(p))
 	}
 	*s = scratch{}
 	return errors.Join(errs...)

@@ -1,5 +1,3 @@
-//go:build cuda
-
 package cuda
 
 import (
@@ -200,7 +198,7 @@ func (d *Device) Upload(dst device.View, src []byte) {
 		}
 		defer d.after(c)
 	}
-	if len(src) == 0 {
+	if len(src) == 0 || d.plan != nil {
 		return
 	}
 	if err := d.upload(dst, src); err != nil {
@@ -241,6 +239,10 @@ func (d *Device) Download(dst []byte, src device.View) error {
 			return d.failed()
 		}
 		defer d.after(c)
+	}
+	if d.plan != nil {
+		clear(dst)
+		return nil
 	}
 	seq := d.seq
 	err := d.faults.fetch(d, d.faults.host)
@@ -288,6 +290,9 @@ func (d *Device) Fetch(src device.View) device.Ticket {
 		}
 		defer d.after(c)
 	}
+	if d.plan != nil {
+		return t
+	}
 	if t.err = t.start(src); t.err != nil {
 		d.fail(fmt.Errorf("Fetch: %w", t.err))
 	}
@@ -328,7 +333,7 @@ func (t *ticket) start(src device.View) (err error) {
 
 // Poll copies the bytes into dst if they are there.
 func (t *ticket) Poll(dst []byte) (bool, error) {
-	if t.err == nil {
+	if t.err == nil && t.d.plan == nil {
 		if done, err := t.done.Query(); err != nil {
 			t.err = err
 			t.d.fail(err)
@@ -345,6 +350,11 @@ func (t *ticket) Wait(dst []byte) error {
 		panic(fmt.Sprintf("cuda: a ticket of %d bytes read into %d", t.n, len(dst)))
 	}
 	d, err := t.d, t.err
+	if d.plan != nil {
+		clear(dst)
+		d.tickets = append(d.tickets, t)
+		return err
+	}
 	if err == nil {
 		if err = t.done.Sync(); err != nil {
 			d.fail(err)

@@ -32,6 +32,9 @@ type Backend struct {
 	Open func(index int, o Options) (Device, error)
 	// List tells the devices there are, or one Info with the reason why there are none.
 	List func() []Info
+	// Models and Plan, if set, name devices that need not be there, and stand for one: see the functions of these names.
+	Models func() []string
+	Plan   func(model string) (Planned, error)
 }
 
 var (

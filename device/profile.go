@@ -67,12 +67,12 @@ func (p *Profiler) see(c Call) error {
 	r.Calls++
 	r.Time += took
 	r.Flops += c.Flops
-	r.Bytes += traffic(c)
+	r.Bytes += Traffic(c)
 	return nil
 }
 
-// traffic is the bytes that a call touches. Of a table that is read or written by index it is those of the rows.
-func traffic(c Call) float64 {
+// Traffic is the bytes that a call touches. Of a table that is read or written by index it is those of the rows.
+func Traffic(c Call) float64 {
 	limit := func(View) float64 { return 1 << 62 }
 	switch {
 	case c.Kernel == "Gather" && len(c.Writes) == 1:

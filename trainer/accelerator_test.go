@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -156,5 +157,45 @@ func TestBytesOnAccelerators(t *testing.T) {
 		dir := t.TempDir()
 		run(func(o *trainer.Options) { o.Dir, o.MaxSteps = dir, 6 })
 		assert.Equal(t, want, run(func(o *trainer.Options) { o.Dir, o.Resume = dir, true }), "resumed")
+	})
+}
+
+// A plan made without the device tells the memory that the device then takes, to the byte. The stand-in is an H100.
+func TestPlanIsExactOnAccelerators(t *testing.T) {
+	onAccelerators(t, func(t *testing.T, name string) {
+		for what, spec := range map[string]string{"conv": convNet, "resnet20": `{name: resnet20, input: [8, 8, 1], classes: 4}`} {
+			for _, typ := range []device.DType{device.F32, device.F16} {
+				o := options()
+				o.Precision, o.MicroBatches = typ, 2
+				var uses [2][]trainer.MemoryUse
+				var own [2]int
+				for i := range uses {
+					var d device.Device
+					if i == 0 {
+						d = open(t, name, 1)
+						if !strings.Contains(device.Describe(d), "H100") {
+							require.NoError(t, d.Close())
+							t.Skip("plans are compared for an H100")
+						}
+					} else {
+						var err error
+						d, err = device.Plan("h100")
+						require.NoError(t, err)
+					}
+					e, err := trainer.NewEngine(d, network(t, spec), pictures(t, 100, 1), o)
+					require.NoError(t, err)
+					for range 3 {
+						require.NoError(t, e.TrainStep())
+					}
+					uses[i] = e.Memory()
+					own[i] = d.(interface{ Own() int }).Own()
+					require.NoError(t, e.Close())
+					require.NoError(t, d.Close())
+				}
+				t.Logf("%s in %s: %v, its own %d", what, typ, uses[0], own[0])
+				assert.Equal(t, uses[0], uses[1], "%s in %s", what, typ)
+				assert.Equal(t, own[0], own[1], "%s in %s: scratch", what, typ)
+			}
+		}
 	})
 }

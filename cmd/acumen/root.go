@@ -77,7 +77,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.Usagef("see `"+c.CommandPath()+" --help`", "%s: %w", c.CommandPath(), err)
 	})
-	root.AddCommand(a.trainCommand(), a.evalCommand(), a.predictCommand(), a.devicesCommand(), a.dataCommand(), a.inspectCommand(), a.configCommand(), a.verifyCommand(), a.versionCommand())
+	root.AddCommand(a.trainCommand(), a.evalCommand(), a.predictCommand(), a.devicesCommand(), a.dataCommand(), a.inspectCommand(), a.configCommand(), a.verifyCommand(), a.planCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {

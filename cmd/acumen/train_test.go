@@ -304,6 +304,27 @@ func TestVerify(t *testing.T) {
 	assert.Regexp(t, `^acumen: (output|gradient|weight gradient) of \S+: relative error \S+ on cpu, over 1e-300: the first in the order of computing\nhint: `, o.errors)
 }
 
+func TestPlan(t *testing.T) {
+	dir := t.TempDir()
+	out := succeed(t, dir, "plan", "cifar10/resnet20", "--gpu", "rtx4060", "--set", "trainer.batch=32")
+	assert.Regexp(t, `^resnet20, f32, batch 32 on rtx4060: 269722 parameters\n`, out)
+	assert.Regexp(t, `(?m)^ +19 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +Conv2D +(memory|operations)$`, out)
+	var one, two plan
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "plan", "cifar10/resnet20", "--json")), &one))
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "plan", "cifar10/resnet20", "--json", "--set", "trainer.batch=256")), &two))
+	assert.Greater(t, two.Bytes, one.Bytes)
+	assert.InEpsilon(t, 2*one.Total.Flops, two.Total.Flops, 0.01) // but for the optimiser's, operations go with the batch
+	// 40,551,040 multiply-adds a picture forward; backward twice that, but for the first layer's input.
+	assert.InEpsilon(t, 2*3*40551040.0*128, one.Total.Flops, 0.05)
+	assert.Greater(t, one.LargestBatch, 10000)
+
+	o := acumen(t, dir, "plan", "--gpu", "h1000")
+	assert.Equal(t, 2, o.status)
+	assert.Regexp(t, `^acumen: device "h1000": no such device is known\nhint: known: a10, .*h100, `, o.errors)
+	o = acumen(t, dir, "plan", "cifar10/resnet20", "--gpu", "rtx4060", "--set", "trainer.batch=40000")
+	assert.Regexp(t, `^acumen: .*out of memory: \d+ bytes wanted, .*\nhint: take a smaller batch`, o.errors)
+}
+
 func TestDataGet(t *testing.T) {
 	served := 0
 	files := http.FileServer(http.Dir("../../trainer/data/mnist"))

@@ -14,27 +14,6 @@ import (
 	"unsafe"
 )
 
-// Type is the type of a matrix's elements: cudaDataType.
-type Type int32
-
-// The element types of products.
-const (
-	F32  Type = 0
-	F64  Type = 1
-	F16  Type = 2
-	BF16 Type = 14
-)
-
-// Compute is what a product calculates in: cublasComputeType_t.
-type Compute int32
-
-// How products calculate.
-const (
-	ComputeF32  Compute = 68 // exact products of f16 and bf16, f32 sums
-	ComputeF64  Compute = 70
-	ComputeTF32 Compute = 77 // f32 operands rounded to TF32, f32 sums
-)
-
 // Blas is the cuBLAS library that was found.
 type Blas struct {
 	b                   *C.acu_blas
@@ -117,22 +96,6 @@ func (b *Blas) NewHandle(s *Stream, workspace Ptr, bytes int) (*Handle, error) {
 // Close destroys the handle.
 func (h *Handle) Close() error {
 	return h.blas.check("cublasDestroy", C.acu_blas_destroy(h.blas.b, h.ctx.c, h.h))
-}
-
-// Product is C = alpha·op(A)·op(B) + beta·C. The matrices are row-major: op(A) is M x K, op(B) K x N, C M x N. A leading
-// dimension is the number of elements from one row to the next as stored, before op. With Batch > 1 there are that many
-// products, each operand's matrices its stride apart; a stride of 0 repeats one matrix, though not for C.
-type Product struct {
-	M, N, K             int
-	TransA, TransB      bool
-	TypeA, TypeB, TypeC Type
-	Compute             Compute
-	Alpha, Beta         float64
-	A, B, C             Ptr
-	LDA, LDB, LDC       int
-	StrideA, StrideB    int
-	StrideC             int
-	Batch               int // 0 means 1
 }
 
 // Gemm queues a product. It allocates nothing.

@@ -1,6 +1,6 @@
 // Package driver is a thin binding to what a GPU needs from NVIDIA: the CUDA driver (through gorgonia.org/cu for
 // contexts, memory, streams, events and modules, and beside it for capture, graphs, pinned memory, function attributes
-// and launches) and cuBLAS. Build tag cuda.
+// and launches) and cuBLAS. Without the build tag cuda every call is an error.
 //
 // A binary with this package needs neither library to be linked or to start. tramp.c defines every driver function that
 // is used; the first call loads libcuda.so.1 and passes on from there. So LD_LIBRARY_PATH can put another libcuda.so.1 in

@@ -6,8 +6,8 @@ package driver
 // #include "driver.h"
 import "C"
 
-// Ptr is an address in device memory.
-type Ptr uintptr
+// Built tells whether this program has the CUDA back-end.
+const Built = true
 
 // Load loads libcuda.so.1 and initialises it, once; every later call gives the same answer. The error is a *NoLibrary, or
 // an *Error of cuInit with the driver's reason.

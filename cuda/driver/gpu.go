@@ -13,51 +13,6 @@ import (
 	"gorgonia.org/cu"
 )
 
-// Attributes of a GPU, for GPU.Attribute: some of CUdevice_attribute.
-const (
-	MaxThreadsPerBlock       = 1
-	MaxSharedPerBlock        = 8 // bytes without SetMaxShared
-	ClockRate                = 13
-	MultiprocessorCount      = 16
-	ComputeModeAttribute     = 20
-	MemoryClockRate          = 36
-	MemoryBusWidth           = 37
-	L2CacheSize              = 38
-	MaxThreadsPerSM          = 39
-	CapabilityMajor          = 75
-	CapabilityMinor          = 76
-	MaxSharedPerSM           = 81
-	MaxRegistersPerSM        = 82
-	MaxSharedPerBlockOptin   = 97 // bytes with SetMaxShared
-	MaxPersistingL2CacheSize = 108
-)
-
-// ComputeMode is who may use a GPU.
-type ComputeMode int
-
-// The compute modes that nvidia-smi sets.
-const (
-	ModeDefault          ComputeMode = 0
-	ModeProhibited       ComputeMode = 2
-	ModeExclusiveProcess ComputeMode = 3
-)
-
-// String is the mode's name as nvidia-smi writes it.
-func (m ComputeMode) String() string {
-	switch m {
-	case ModeDefault:
-		return "Default"
-	case ModeProhibited:
-		return "Prohibited"
-	case ModeExclusiveProcess:
-		return "Exclusive_Process"
-	}
-	return "unknown"
-}
-
-// GPU is the number of a device among those that are visible: 0 to Count()-1.
-type GPU int
-
 // Count is the number of GPUs that this process sees.
 func Count() (int, error) {
 	if err := Load(); err != nil {

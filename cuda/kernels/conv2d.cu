@@ -9,6 +9,8 @@
 
 // WHOLE: 16 bytes of channels lie together in both operands.
 template <int BM, int BN, int TM, int TN, bool GRAD, bool WHOLE> __device__ inline void images(const Conv2DParams &p, float *s) {
+  typedef Plain<BM, BN, TM, TN> Tile;
+  enum { DEPTH = Tile::DEPTH };
   typedef Pixels<float, BM, DEPTH, THREADS> A;
   typedef typename Either<GRAD, Turned<float, BN, DEPTH, THREADS>, Filters<float, BN, DEPTH, THREADS>>::type B;
   typedef Held<A, BM, true> HA;
@@ -16,14 +18,14 @@ template <int BM, int BN, int TM, int TN, bool GRAD, bool WHOLE> __device__ inli
   const Taps h = rows_of<GRAD>(p), w = cols_of<GRAD>(p);
   const Work work = work_of(p);
   if ((i64)work.row * BM >= (i64)p.images * h.extent * w.extent) return;
-  const int all = (h.n * w.n * p.xc + DEPTH - 1) / DEPTH, each = (all + p.splits - 1) / p.splits, first = work.split * each;
+  const Part part(p, work.split, h.n * w.n * p.xc, DEPTH);
   A a;
   B b;
-  a.open(p, h, w, work, first * DEPTH);
-  b.open(p, h, w, work, first * DEPTH);
-  Plain<BM, BN, TM, TN> tile;
+  a.open(p, h, w, work, part.first);
+  b.open(p, h, w, work, part.first);
+  Tile tile;
   tile.template multiply<HA, HB>(
-      min(each, all - first), s, a, b, [&](HA &to) { a.template fetch<WHOLE>(p, h, w, to); },
+      part.steps, s, a, b, [&](HA &to) { a.template fetch<WHOLE>(p, h, w, to); },
       [&](HB &to) { b.template fetch<WHOLE>(p, h, w, to); });
   tile.finish(
       s, [&](int row) { return place(p, h, w, work.group, work.row * BM + row); },
@@ -45,9 +47,9 @@ IMAGES(conv2d_any_f32_128x32, 128, 32, 4, 4, false, false, 3)
 IMAGES(conv2d_any_f32_64x64, 64, 64, 4, 4, false, false, 3)
 IMAGES(conv2d_dx_f32_128x128, 128, 128, 8, 8, true, true, 2)
 IMAGES(conv2d_dx_f32_128x64, 128, 64, 8, 4, true, true, 2)
-IMAGES(conv2d_dx_f32_128x32, 128, 32, 4, 4, true, true, 3)
+IMAGES(conv2d_dx_f32_128x32, 128, 32, 4, 4, true, true, 2)
 IMAGES(conv2d_dx_f32_64x64, 64, 64, 4, 4, true, true, 3)
-IMAGES(conv2d_dx_any_f32_128x32, 128, 32, 4, 4, true, false, 3)
+IMAGES(conv2d_dx_any_f32_128x32, 128, 32, 4, 4, true, false, 2)
 IMAGES(conv2d_dx_any_f32_64x64, 64, 64, 4, 4, true, false, 2)
 
 // finish_images adds the splits of an image kernel in their order, and does what put4 would have.

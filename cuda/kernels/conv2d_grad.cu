@@ -6,19 +6,22 @@
 #include "conv2d_plain.cuh"
 
 template <int BM, int BN, int TM, int TN, bool WHOLE> __device__ inline void weights(const Conv2DParams &p, float *s) {
+  typedef Plain<BM, BN, TM, TN> Tile;
+  enum { DEPTH = Tile::DEPTH };
   typedef Gradients<float, BM, DEPTH, THREADS> A;
   typedef Columns<float, BN, DEPTH, THREADS> B;
   typedef Held<A, BM, false> HA;
   typedef Held<B, BN, false> HB;
   const Work work = work_of(p);
-  const int m = p.images * p.yh * p.yw, all = (m + DEPTH - 1) / DEPTH, each = (all + p.splits - 1) / p.splits, first = work.split * each;
+  const int m = p.images * p.yh * p.yw;
+  const Part part(p, work.split, m, DEPTH);
   A a;
   B b;
-  a.open(p, work, first * DEPTH, m);
-  b.open(p, work, first * DEPTH, m);
-  Plain<BM, BN, TM, TN> tile;
+  a.open(p, work, part.first, m);
+  b.open(p, work, part.first, m);
+  Tile tile;
   tile.template multiply<HA, HB>(
-      min(each, all - first), s, a, b, [&](HA &to) { a.template fetch<WHOLE>(p, to); }, [&](HB &to) { b.template fetch<WHOLE>(p, to); });
+      part.steps, s, a, b, [&](HA &to) { a.template fetch<WHOLE>(p, to); }, [&](HB &to) { b.template fetch<WHOLE>(p, to); });
   tile.finish(
       s, [](int) { return (i64)0; },
       [&](i64, int row, int col, const float4 &v) { put4_weights(p, work, work.row * BM + row, work.col * BN + col, v); });

@@ -6,6 +6,13 @@
 
 enum { STAGES = 3, THREADS = 128 };
 
+// So many blocks are to share a processor, which limits the registers of a thread.
+#ifdef ACUMEN_SIM
+#define BLOCKS(n) 128
+#else
+#define BLOCKS(n) 128, n
+#endif
+
 // Panel is a tile of an operand in shared memory: DEEP: a row for each of the W, else for each k. Rows are cut into chunks
 // of 16 bytes, which are permuted so that the reads of a warp hit each bank once.
 template <class T, int W, bool DEEP> struct Panel {

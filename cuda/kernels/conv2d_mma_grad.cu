@@ -34,10 +34,10 @@ template <class T, int BM, int BN, bool WHOLE> __device__ inline void weights(co
 #endif
 
 #define WEIGHTS(suffix, T)                                                      \
-  KERNEL(conv2d_dw_##suffix##_128x128, 128, Conv2DParams) { BODY(T, 128, 128, true) } \
-  KERNEL(conv2d_dw_##suffix##_64x128, 128, Conv2DParams) { BODY(T, 64, 128, true) }   \
-  KERNEL(conv2d_dw_##suffix##_64x64, 128, Conv2DParams) { BODY(T, 64, 64, true) }     \
-  KERNEL(conv2d_dw_any_##suffix##_64x64, 128, Conv2DParams) { BODY(T, 64, 64, false) }
+  KERNEL(conv2d_dw_##suffix##_128x128, BLOCKS(2), Conv2DParams) { BODY(T, 128, 128, true) } \
+  KERNEL(conv2d_dw_##suffix##_64x128, BLOCKS(3), Conv2DParams) { BODY(T, 64, 128, true) }   \
+  KERNEL(conv2d_dw_##suffix##_64x64, BLOCKS(3), Conv2DParams) { BODY(T, 64, 64, true) }     \
+  KERNEL(conv2d_dw_any_##suffix##_64x64, BLOCKS(3), Conv2DParams) { BODY(T, 64, 64, false) }
 
 WEIGHTS(f16, f16)
 WEIGHTS(bf16, bf16)

@@ -33,7 +33,7 @@ template <class T, int BM, int BN, int WM, int WN, bool GRAD, bool WHOLE> __devi
 #endif
 
 #define IMAGES(name, T, BM, BN, WM, WN, GRAD, WHOLE) \
-  KERNEL(name, 128, Conv2DParams) { BODY(T, BM, BN, WM, WN, GRAD, WHOLE) }
+  KERNEL(name, BLOCKS(BM * BN == 128 * 128 ? 2 : 3), Conv2DParams) { BODY(T, BM, BN, WM, WN, GRAD, WHOLE) }
 
 #define FAMILY(pass, suffix, T, GRAD)                                      \
   IMAGES(pass##_##suffix##_128x128, T, 128, 128, 2, 2, GRAD, true)         \

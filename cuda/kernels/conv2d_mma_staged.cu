@@ -150,10 +150,10 @@ template <class T, int BN, int WM, int WN, bool GRAD> __device__ inline void sta
 #endif
 
 #define STAGED(suffix, T)                                                                     \
-  KERNEL(conv2d_staged_##suffix##_128x64, 128, Conv2DParams) { BODY(T, 64, 2, 2, false) }     \
-  KERNEL(conv2d_staged_##suffix##_128x32, 128, Conv2DParams) { BODY(T, 32, 4, 1, false) }     \
-  KERNEL(conv2d_dx_staged_##suffix##_128x64, 128, Conv2DParams) { BODY(T, 64, 2, 2, true) }   \
-  KERNEL(conv2d_dx_staged_##suffix##_128x32, 128, Conv2DParams) { BODY(T, 32, 4, 1, true) }
+  KERNEL(conv2d_staged_##suffix##_128x64, BLOCKS(3), Conv2DParams) { BODY(T, 64, 2, 2, false) }     \
+  KERNEL(conv2d_staged_##suffix##_128x32, BLOCKS(3), Conv2DParams) { BODY(T, 32, 4, 1, false) }     \
+  KERNEL(conv2d_dx_staged_##suffix##_128x64, BLOCKS(3), Conv2DParams) { BODY(T, 64, 2, 2, true) }   \
+  KERNEL(conv2d_dx_staged_##suffix##_128x32, BLOCKS(3), Conv2DParams) { BODY(T, 32, 4, 1, true) }
 
 STAGED(f16, f16)
 STAGED(bf16, bf16)

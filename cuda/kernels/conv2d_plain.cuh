@@ -3,7 +3,7 @@
 #pragma once
 #include "conv2d_tiles.cuh"
 
-enum { THREADS = 256, DEPTH = 16 };
+enum { THREADS = 256, UNIT = 16 }; // UNIT: splits begin at multiples of it along k
 
 // Held is a thread's chunks of a tile on their way to shared memory.
 template <class Walk, int W, bool DEEP> struct Held {
@@ -30,6 +30,7 @@ template <class Walk, int W, bool DEEP> struct Held {
 
 template <int BM, int BN, int TM, int TN> struct Plain {
   static_assert(BM / TM * (BN / TN) == THREADS, "256 threads");
+  enum { DEPTH = TM * TN == 64 ? 8 : 16 }; // of a tile: many sums leave few registers for chunks
   enum { ROW = BM + 4, STAGE = DEPTH * (BM + BN + 8), GM = TM / 4, GN = TN / 4, HIGH = BM / GM, PITCH = BN + 4 };
   float sum[TM][TN];
 
@@ -105,6 +106,16 @@ template <int BM, int BN, int TM, int TN> struct Plain {
         put(at[row], g * HIGH + row, col, *(const float4 *)(s + row * PITCH + col));
       }
     }
+  }
+};
+
+// Part is what a split has of k, in tiles.
+struct Part {
+  int first, steps;
+  __device__ Part(const Conv2DParams &p, int split, int k, int depth) {
+    const int units = (k + UNIT - 1) / UNIT, each = (units + p.splits - 1) / p.splits;
+    first = split * each * UNIT;
+    steps = (min(k - first, each * UNIT) + depth - 1) / depth;
   }
 };
 

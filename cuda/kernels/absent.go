@@ -1,0 +1,14 @@
+//go:build !cuda
+
+package kernels
+
+// Index is ErrNotBuilt in a program without the CUDA back-end.
+func Index() (Manifest, error) { return Manifest{}, ErrNotBuilt }
+
+// Image is ErrNotBuilt.
+func Image(file string, major, minor int) (image []byte, arch string, err error) {
+	return nil, "", ErrNotBuilt
+}
+
+// Files is nil.
+func Files() []string { return nil }

@@ -1,5 +1,0 @@
-//go:build cuda
-
-package all
-
-import _ "github.com/acumen-ml/acumen/cuda" // NVIDIA GPUs
