@@ -56,3 +56,4 @@ clean: ## remove what was built
 	rm -rf bin
 
 include cuda/cuda.mk
+include cuda/container/container.mk

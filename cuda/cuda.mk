@@ -38,7 +38,9 @@ test-cuda: cc sim ## the CUDA back-end's tests, on the stand-in driver; no GPU n
 	$(PYTHON) -m unittest discover -s cuda/kernels -p '*_test.py'
 	$(COMPILE) --arch $(strip $(CUDA_TEST_ARCHS))
 	$(call with_cuda,12) $(call under,$(SIM)) \
-	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda/... ./device/... ./ops/...
+	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda/... ./device/... ./ops/... ./model/...
+	$(call with_cuda,12) $(call under,$(SIM)) \
+	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) -run 'OnAccelerators|EveryDriverCall' ./trainer ./cmd/acumen
 	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda
 
 lint-cuda: cc ## go vet of what the tag cuda adds

@@ -18,6 +18,7 @@ import (
 	"github.com/acumen-ml/acumen/trainer/augment"
 	"github.com/acumen-ml/acumen/trainer/data"
 	"github.com/acumen-ml/acumen/trainer/optim"
+	"github.com/acumen-ml/acumen/trainer/schedule"
 )
 
 // onAccelerators runs f on each device beside the CPU; where there is none, nothing.
@@ -56,11 +57,11 @@ func course(t *testing.T, name string, net *model.Network, train, test data.Set,
 	return losses, top1
 }
 
-// LeNet-5 on MNIST: the loss goes the CPU's way, and 300 steps of 64 teach at least 95 %, captured and not, in f32 and
+// LeNet-5 on MNIST: the loss goes the CPU's way, and 200 steps of 64 teach at least 95 %, captured and not, in f32 and
 // in half precision.
 func TestLeNet5OnAccelerators(t *testing.T) {
 	onAccelerators(t, func(t *testing.T, name string) {
-		steps := 300
+		steps := 200
 		if testing.Short() {
 			steps = 20
 		}
@@ -68,9 +69,10 @@ func TestLeNet5OnAccelerators(t *testing.T) {
 		require.NoError(t, err)
 		test, err = data.Limit(test, 1000)
 		require.NoError(t, err)
-		o := trainer.Options{Epochs: 1, Batch: 64, EvalBatch: 250, Seed: 1, Optimizer: optim.SGD{LR: 0.05, Momentum: 0.9}, Augment: augment.Spec{Pad: 1}}
+		o := trainer.Options{Epochs: 1, Batch: 64, EvalBatch: 250, Seed: 1, Optimizer: optim.Adam{LR: 0.005, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8},
+			Schedule: schedule.Config{Name: "piecewise", At: []float64{0, 20, 200}, Values: []float64{0.2, 1, 0.02}}} // the CPU: 97.1 % of all test pictures
 		lenet := func() *model.Network { return network(t, `{name: lenet5, input: [28, 28, 1], classes: 10}`) }
-		want, _ := course(t, "cpu", lenet(), train, nil, min(steps, 100), o)
+		want, _ := course(t, "cpu", lenet(), train, nil, 20, o)
 		for _, c := range []struct {
 			what  string
 			typ   device.DType
@@ -78,7 +80,7 @@ func TestLeNet5OnAccelerators(t *testing.T) {
 			apart float64 // mean distance of the loss from the CPU's over the first steps
 		}{
 			{"f32", device.F32, false, 2e-4},              // other orders of sums, magnified by 20 steps; measured 1e-5
-			{"f32, not captured", device.F32, true, 2e-4}, // the same
+			{"f32, not captured", device.F32, true, 1e-5}, // the same
 			{"f16", device.F16, false, 0.02},              // activations rounded to 11 bits
 		} {
 			t.Run(c.what, func(t *testing.T) {
@@ -91,7 +93,7 @@ func TestLeNet5OnAccelerators(t *testing.T) {
 				}
 				t.Logf("loss %.4f, the CPU's %.4f at the first step, %.4f and %.4f at the 20th; mean distance %.1e; test accuracy %.1f %%", losses[0], want[0], losses[19], want[19], apart, 100*top1)
 				assert.Less(t, apart, c.apart)
-				if steps == 300 {
+				if steps == 200 {
 					assert.GreaterOrEqual(t, top1, 0.95)
 				}
 			})
@@ -124,13 +126,13 @@ func TestDeepNetworksOnAccelerators(t *testing.T) {
 		for what, spec := range map[string]string{"resnet20": `{name: resnet20, input: [32, 32, 3], classes: 10}`, "94 % network": small94} {
 			t.Run(what, func(t *testing.T) {
 				train := colours(t, 48)
-				o := trainer.Options{Epochs: 1, Batch: 16, Seed: 5, Optimizer: optim.SGD{LR: 0.01, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}, Augment: augment.Spec{Flip: true, Pad: 2, Reflect: true}}
+				o := trainer.Options{Epochs: 1, Batch: 16, Seed: 5, Optimizer: optim.SGD{LR: 0.002, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}, Augment: augment.Spec{Flip: true, Pad: 2, Reflect: true}}
 				a, b := network(t, spec), network(t, spec)
 				want, _ := course(t, "cpu", a, train, nil, 3, o)
 				got, _ := course(t, name, b, train, nil, 3, o)
 				d := distance(values(a), values(b))
 				t.Logf("losses %.6f and %.6f, distance of weights %.1e", want, got, d)
-				assert.Less(t, d, 1e-4) // f32 sums in other orders through batch norms of 16 pictures, three times over; measured 1e-6
+				assert.Less(t, d, 1e-4) // f32 sums in other orders through batch norms of 16 pictures, three times over; measured 2e-6
 			})
 		}
 	})

@@ -60,7 +60,7 @@ fi
 
 # A signal to this script goes on to what it waits for.
 child=
-trap 'if [[ -n $child ]]; then kill "$child"; wait "$child"; fi; exit 143' TERM
+trap 'if [[ -n $child ]]; then kill "$child"; wait "$child" || true; fi; exit 143' TERM
 watch() { nice "$@" & child=$!; wait "$child"; child=; }
 
 change=()
