@@ -89,7 +89,6 @@ type reduction struct {
 	partBytes int
 	x, y      device.View
 	mergeCols int // outputs whose results of one chunk lie side by side
-	mergeTall int
 }
 
 // Reduce folds x along the axes in which y's extent is 1.

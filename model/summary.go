@@ -27,6 +27,15 @@ func (n *Network) Costs() []LayerCost {
 	return rows
 }
 
+// Largest is the number of elements of the largest array that one picture is turned into: the input, or a layer's output.
+func (n *Network) Largest() int {
+	most := elements(n.Input[:])
+	for _, r := range n.Costs() {
+		most = max(most, elements(r.Out))
+	}
+	return most
+}
+
 // costs appends the rows of m, whose input has shape in, and gives the shape of its output.
 func costs(m Module, path string, in []int, rows *[]LayerCost) []int {
 	if s, ok := m.(*Sequential); ok {

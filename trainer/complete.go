@@ -43,6 +43,10 @@ func (o Options) complete(net *model.Network, train data.Set) (Options, error) {
 	if o.Batch%o.MicroBatches != 0 {
 		return o, fault.Usagef("choose a divisor of trainer.batch", "trainer.micro_batches: %d parts do not divide a batch of %d", o.MicroBatches, o.Batch)
 	}
+	if most := math.MaxInt32 / net.Largest(); min(o.Batch/o.MicroBatches, train.Len()) > most || min(o.EvalBatch, train.Len()) > most {
+		return o, fault.Usagef("take more trainer.micro_batches, or smaller batches", "trainer.batch: %d pictures at a time, and trainer.eval_batch: %d, make arrays of more than 2^31-1 elements; %d pictures are the most",
+			o.Batch/o.MicroBatches, o.EvalBatch, most)
+	}
 	for _, c := range []struct {
 		key string
 		v   float64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -262,8 +263,9 @@ func largestBatch(gpu string, net *model.Network, train data.Set, o trainer.Opti
 		}
 		return false, err
 	}
+	most := min(train.Len(), math.MaxInt32/net.Largest()) // arrays have at most 2^31-1 elements
 	lo, hi := 0, 1
-	for ; hi <= train.Len(); hi *= 2 {
+	for ; hi <= most; hi *= 2 {
 		ok, err := fits(hi)
 		if err != nil {
 			return 0, err
@@ -273,7 +275,7 @@ func largestBatch(gpu string, net *model.Network, train data.Set, o trainer.Opti
 		}
 		lo = hi
 	}
-	hi = min(hi, train.Len()+1)
+	hi = min(hi, most+1)
 	for hi-lo > max(1, lo/64) {
 		mid := (lo + hi) / 2
 		ok, err := fits(mid)
