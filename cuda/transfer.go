@@ -211,7 +211,7 @@ func (d *Device) upload(dst device.View, src []byte) error {
 	if m.used > d.done {
 		mark := d.marks.after(m.used)
 		if mark == nil || m.d != d {
-			m.used = d.seq
+			d.touch([]device.View{dst}) // behind all marks: the next upload must not pass this one
 			return d.staging.up(d.stream, to, src)
 		}
 		if err := d.staging.stream.Wait(mark); err != nil {
@@ -293,6 +293,7 @@ func (d *Device) Fetch(src device.View) device.Ticket {
 	if d.plan != nil {
 		return t
 	}
+	d.touch(c.Reads) // an upload must not pass the read
 	if t.err = t.start(src); t.err != nil {
 		d.fail(fmt.Errorf("Fetch: %w", t.err))
 	}

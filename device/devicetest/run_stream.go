@@ -65,6 +65,26 @@ func testFetch(r *rig) {
 	require.NoError(r.t, first.Wait(b[:]))
 	assert.Equal(r.t, 1.0, read(b[:]), "whatever is waited for first")
 
+	g, err := r.d.Capture(func() { r.d.Unary(device.Affine, x, x, 1, 1) })
+	require.NoError(r.t, err)
+	var was, is [8]byte
+	for i := range 20 { // uploads keep their place among reads, launches and each other
+		encode(device.F32, is[4:], float64(100*i))
+		r.d.Upload(x, is[:])
+		g.Launch()
+		before := r.d.Fetch(x)
+		encode(device.F32, is[4:], -1)
+		r.d.Upload(x, is[:])
+		encode(device.F32, is[4:], -2)
+		r.d.Upload(x, is[:])
+		after := r.d.Fetch(x)
+		require.NoError(r.t, before.Wait(was[:]))
+		require.Equal(r.t, float64(100*i+1), read(was[:]))
+		require.NoError(r.t, after.Wait(was[:]))
+		require.Equal(r.t, -2.0, read(was[:]))
+	}
+	g.Close()
+
 	var flying []device.Ticket
 	for i := range 100 {
 		r.d.Fill(x, float64(i))
