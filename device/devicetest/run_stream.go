@@ -65,23 +65,34 @@ func testFetch(r *rig) {
 	require.NoError(r.t, first.Wait(b[:]))
 	assert.Equal(r.t, 1.0, read(b[:]), "whatever is waited for first")
 
-	g, err := r.d.Capture(func() { r.d.Unary(device.Affine, x, x, 1, 1) })
+	// Uploads keep their place among reads, launches and each other: large ones, so that a device that stages them must
+	// begin before all of it is queued.
+	const n = 6 << 20 / 4
+	big, host := r.place(plain, device.F32, n), make([]byte, 4*n)
+	all := func(v float64) []byte {
+		for i := range n {
+			encode(device.F32, host[4*i:], v)
+		}
+		return host
+	}
+	g, err := r.d.Capture(func() { r.d.Unary(device.Affine, big, big, 1, 1) })
 	require.NoError(r.t, err)
-	var was, is [8]byte
-	for i := range 20 { // uploads keep their place among reads, launches and each other
-		encode(device.F32, is[4:], float64(100*i))
-		r.d.Upload(x, is[:])
+	ends := func(t device.Ticket) (first, last float64) {
+		b := make([]byte, 4*n)
+		require.NoError(r.t, t.Wait(b))
+		return decode(device.F32, b), decode(device.F32, b[4*n-4:])
+	}
+	for i := range 3 {
+		r.d.Upload(big, all(float64(100*i)))
 		g.Launch()
-		before := r.d.Fetch(x)
-		encode(device.F32, is[4:], -1)
-		r.d.Upload(x, is[:])
-		encode(device.F32, is[4:], -2)
-		r.d.Upload(x, is[:])
-		after := r.d.Fetch(x)
-		require.NoError(r.t, before.Wait(was[:]))
-		require.Equal(r.t, float64(100*i+1), read(was[:]))
-		require.NoError(r.t, after.Wait(was[:]))
-		require.Equal(r.t, -2.0, read(was[:]))
+		before := r.d.Fetch(big)
+		r.d.Upload(big, all(-1))
+		r.d.Upload(big, all(-2))
+		after := r.d.Fetch(big)
+		first, last := ends(before)
+		require.Equal(r.t, [2]float64{float64(100*i + 1), float64(100*i + 1)}, [2]float64{first, last})
+		first, last = ends(after)
+		require.Equal(r.t, [2]float64{-2, -2}, [2]float64{first, last})
 	}
 	g.Close()
 
