@@ -39,11 +39,18 @@ const (
 
 func newPool(n int) *pool {
 	p := &pool{n: n, sleepers: make([]sleeper, n)}
+	var ready sync.WaitGroup
+	ready.Add(n - 1)
 	p.gone.Add(n - 1)
 	for w := 1; w < n; w++ {
 		p.sleepers[w].wake = make(chan struct{}, 1)
-		go p.work(w)
+		go func() {
+			time.Sleep(1) // a goroutine's first nap allocates its timer: now, not in a step
+			ready.Done()
+			p.work(w)
+		}()
 	}
+	ready.Wait()
 	return p
 }
 
