@@ -53,13 +53,14 @@ func TestCNNSmall(t *testing.T) {
 	assert.GreaterOrEqual(t, accuracyOf(t, "cifar10/cnn-small", "--data-dir", cifar10(t)), 75.0)
 }
 
-// TestLossFalls trains the larger networks for 200 steps.
+// TestLossFalls trains the larger networks for 200 steps, of smaller batches than their configurations have: it is long as
+// it is.
 func TestLossFalls(t *testing.T) {
 	dir := cifar10(t)
 	for _, name := range []string{"cifar10/cnn", "cifar10/resnet20"} {
 		t.Run(name, func(t *testing.T) {
 			place := t.TempDir()
-			succeed(t, place, "train", name, "--data-dir", dir, "--run", "job", "--progress", "none", "--set", "trainer.max_steps=200", "--set", "trainer.log_every=1", "--set", "trainer.epochs=2")
+			succeed(t, place, "train", name, "--data-dir", dir, "--run", "job", "--progress", "none", "--set", "trainer.max_steps=200", "--set", "trainer.log_every=1", "--set", "trainer.epochs=2", "--set", "trainer.batch=32")
 			var losses []float64
 			for line := range strings.Lines(read(t, place, "job", "metrics.jsonl")) {
 				var row struct {

@@ -45,7 +45,7 @@ func newPool(n int) *pool {
 	for w := 1; w < n; w++ {
 		p.sleepers[w].wake = make(chan struct{}, 1)
 		go func() {
-			time.Sleep(1) // a goroutine's first nap allocates its timer: now, not in a step
+			time.Sleep(time.Nanosecond) // a goroutine's first nap allocates its timer: now, not in a step
 			ready.Done()
 			p.work(w)
 		}()
