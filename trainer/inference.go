@@ -240,12 +240,13 @@ func (i *Inference) Evaluate(ctx context.Context, set data.Set) (*metric.Result,
 		if err != nil {
 			return nil, err
 		}
-		i.dev.Upload(i.in.Slice(0, 0, b.N, 1), b.Images)
-		labels := i.label.Slice(0, 0, b.N, 1)
+		n := b.N // b is the reader's again after Done
+		i.dev.Upload(i.in.Slice(0, 0, n, 1), b.Images)
+		labels := i.label.Slice(0, 0, n, 1)
 		i.dev.Upload(labels, b.LabelBytes)
-		done += b.N
+		done += n
 		p.Done(b)
-		err = i.forward(pass{b.N, true}, func(y *ops.Tensor) {
+		err = i.forward(pass{n, true}, func(y *ops.Tensor) {
 			loss, release := i.opt.Loss.apply(i.tape, y, labels)
 			i.accs.Add(i.tape, y.Value(), labels, loss.Value())
 			i.tape.Release(loss)

@@ -71,7 +71,11 @@ func describe(threads int) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s, %d threads, plain Go", model, threads)
+	s := "s"
+	if threads == 1 {
+		s = ""
+	}
+	return fmt.Sprintf("%s, %d thread%s, plain Go", model, threads, s)
 }
 
 // fail keeps the first error until Sync. Kernels may call it on any thread.
