@@ -86,7 +86,7 @@ func call(t *testing.T, mode, program string, env []string, args ...string) (std
 	t.Helper()
 	cmd := exec.Command(filepath.Join(library(t, mode), program), args...)
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "ACUSIM_") && !strings.HasPrefix(e, "CUDA_") {
+		if !strings.HasPrefix(e, "ACUSIM_") && !strings.HasPrefix(e, "CUDA_") && !strings.HasPrefix(e, "LD_LIBRARY_PATH=") {
 			cmd.Env = append(cmd.Env, e)
 		}
 	}
