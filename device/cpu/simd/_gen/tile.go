@@ -1,0 +1,333 @@
+package main
+
+import "fmt"
+
+// Offsets of the fields of simd.Tile. A test holds them against the structure.
+const (
+	tileA, tileB, tileC, tileBias = 0, 24, 48, 72
+	tileSegs, tileNSegs           = 96, 104
+	tileARow, tileAK, tileCRow    = 120, 128, 136
+	tileRows, tileCols, tileWidth = 144, 152, 160
+	tileByCols, tileFlags         = 168, 176
+	tileAlpha                     = 184
+	segSize                       = 24
+	flagAdd, flagRelu, flagScale  = 1, 2, 4
+)
+
+// tiler writes the tile kernels of one instruction set. Sums stay in the low registers, row by row; the two above them
+// hold a row of b, and without embedded broadcasts a third holds the element of a.
+type tiler struct {
+	*file
+	isa
+	rows, vecs int
+	byCols     bool // the elements of a that meet one row of b are adjacent
+}
+
+func (t *tiler) sum(r, v int) string { return t.v(r*t.vecs + v) }
+func (t *tiler) b(v int) string      { return t.v(t.regs - 1 - v) }
+func (t *tiler) elem() string        { return t.v(t.regs - 1 - t.vecs) }
+
+// maxRows is the most rows of a tile of so many vectors.
+func maxRows(i isa, vecs int) int {
+	if i == avx512 {
+		return 15
+	}
+	if vecs == 2 {
+		return 6
+	}
+	return 12
+}
+
+// bases are registers that hold the addresses of rows 0, 3, 6, 9 and 12 of a; the rows between are reached by index.
+var bases = []string{"AX", "R8", "R12", "R13", "R15"}
+
+// elemAt is the address of a's element for row r, k elements on.
+func (t *tiler) elemAt(r, k int) string {
+	if t.byCols {
+		return fmt.Sprintf("%d(AX)", 4*r)
+	}
+	switch r % 3 {
+	case 0:
+		return fmt.Sprintf("%d(%s)", 4*k, bases[r/3])
+	case 1:
+		return fmt.Sprintf("%d(%s)(R9*1)", 4*k, bases[r/3])
+	}
+	return fmt.Sprintf("%d(%s)(R9*2)", 4*k, bases[r/3])
+}
+
+func (t *tiler) name() string {
+	form := "r"
+	if t.byCols {
+		form = "c"
+	}
+	return fmt.Sprintf("%s%dx%d_%s<>", form, t.rows, t.vecs, t.isa.name)
+}
+
+// step multiplies one row of b, k rows on, with the column of a that meets it.
+func (t *tiler) step(k int) {
+	for v := range t.vecs {
+		t.op("VMOVUPS %d(BX), %s", t.bytes()*(k*t.vecs+v), t.b(v))
+	}
+	for r := range t.rows {
+		if t.isa == avx512 {
+			for v := range t.vecs {
+				t.op("VFMADD231PS.BCST %s, %s, %s", t.elemAt(r, k), t.b(v), t.sum(r, v))
+			}
+			continue
+		}
+		t.op("VBROADCASTSS %s, %s", t.elemAt(r, k), t.elem())
+		for v := range t.vecs {
+			t.op("VFMADD231PS %s, %s, %s", t.b(v), t.elem(), t.sum(r, v))
+		}
+	}
+	if t.byCols {
+		t.op("ADDQ R9, AX")
+	}
+}
+
+func (t *tiler) advance(n int) {
+	if !t.byCols {
+		for i := 0; 3*i < t.rows; i++ {
+			t.op("ADDQ $%d, %s", 4*n, bases[i])
+		}
+	}
+	t.op("ADDQ $%d, BX", n*t.vecs*t.bytes())
+}
+
+const unroll = 4
+
+func (t *tiler) kernel() {
+	t.text(t.name(), 8)
+	t.op("MOVQ t+0(FP), DI")
+	for i := range t.rows * t.vecs {
+		if t.isa == avx512 {
+			t.op("VPXORD %[1]s, %[1]s, %[1]s", t.v(i))
+		} else {
+			t.op("VXORPS %[1]s, %[1]s, %[1]s", t.v(i))
+		}
+	}
+	t.op("MOVQ %d(DI), SI", tileSegs)
+	t.op("MOVQ %d(DI), CX", tileNSegs)
+	if t.byCols {
+		t.op("MOVQ %d(DI), R9", tileAK)
+	} else {
+		t.op("MOVQ %d(DI), R9", tileARow)
+	}
+	t.op("SHLQ $2, R9")
+	seg, loop, rest, one, next, done := t.label("seg"), t.label("loop"), t.label("rest"), t.label("one"), t.label("next"), t.label("done")
+	t.op("TESTQ CX, CX")
+	t.op("JZ %s", done)
+	t.at(seg)
+	t.op("MOVQ %d(DI), AX", tileA)
+	t.op("MOVQ 0(SI), R10")
+	t.op("LEAQ (AX)(R10*4), AX")
+	t.op("MOVQ %d(DI), BX", tileB)
+	t.op("MOVQ 8(SI), R10")
+	t.op("LEAQ (BX)(R10*4), BX")
+	t.op("MOVQ 16(SI), DX")
+	if !t.byCols && t.rows > 3 {
+		t.op("LEAQ (R9)(R9*2), R10")
+		for i := 1; 3*i < t.rows; i++ {
+			t.op("LEAQ (%s)(R10*1), %s", bases[i-1], bases[i])
+		}
+	}
+	t.op("SUBQ $%d, DX", unroll)
+	t.op("JL %s", rest)
+	t.op("PCALIGN $32")
+	t.at(loop)
+	for k := range unroll {
+		t.step(k)
+	}
+	t.advance(unroll)
+	t.op("SUBQ $%d, DX", unroll)
+	t.op("JGE %s", loop)
+	t.at(rest)
+	t.op("ADDQ $%d, DX", unroll)
+	t.op("JZ %s", next)
+	t.at(one)
+	t.step(0)
+	t.advance(1)
+	t.op("DECQ DX")
+	t.op("JNZ %s", one)
+	t.at(next)
+	t.op("ADDQ $%d, SI", segSize)
+	t.op("DECQ CX")
+	t.op("JNZ %s", seg)
+	t.at(done)
+	t.finish()
+}
+
+// finish scales, adds bias and what is there, applies ReLU and stores.
+func (t *tiler) finish() {
+	noScale, noBias, noAdd, noRelu := t.label("noscale"), t.label("nobias"), t.label("noadd"), t.label("norelu")
+	free := t.v(t.regs - 1)
+	t.op("MOVQ %d(DI), DX", tileFlags)
+	t.op("MOVQ %d(DI), AX", tileC)
+	t.op("MOVQ %d(DI), R9", tileCRow)
+	t.op("SHLQ $2, R9")
+	t.op("MOVQ %d(DI), CX", tileCols)
+	t.masks()
+	t.op("TESTQ $%d, DX", flagScale)
+	t.op("JZ %s", noScale)
+	t.op("VBROADCASTSS %d(DI), %s", tileAlpha, free)
+	for i := range t.rows * t.vecs {
+		t.op("VMULPS %s, %s, %s", free, t.v(i), t.v(i))
+	}
+	t.at(noScale)
+	t.op("MOVQ %d(DI), R10", tileBias)
+	t.op("TESTQ R10, R10")
+	t.op("JZ %s", noBias)
+	for v := range t.vecs {
+		t.load(v, "R10", t.b(v))
+		for r := range t.rows {
+			t.op("VADDPS %s, %s, %s", t.b(v), t.sum(r, v), t.sum(r, v))
+		}
+	}
+	t.at(noBias)
+	t.op("TESTQ $%d, DX", flagAdd)
+	t.op("JZ %s", noAdd)
+	t.op("MOVQ AX, BX")
+	for r := range t.rows {
+		for v := range t.vecs {
+			t.load(v, "BX", free)
+			t.op("VADDPS %s, %s, %s", free, t.sum(r, v), t.sum(r, v))
+		}
+		if r+1 < t.rows {
+			t.op("ADDQ R9, BX")
+		}
+	}
+	t.at(noAdd)
+	t.op("TESTQ $%d, DX", flagRelu)
+	t.op("JZ %s", noRelu)
+	if t.isa == avx512 {
+		t.op("VPXORD %[1]s, %[1]s, %[1]s", free)
+	} else {
+		t.op("VXORPS %[1]s, %[1]s, %[1]s", free)
+	}
+	for i := range t.rows * t.vecs {
+		t.op("VMAXPS %s, %s, %s", t.v(i), free, t.v(i)) // of two, the second where one is NaN: NaN stays
+	}
+	t.at(noRelu)
+	t.store()
+	t.op("VZEROUPPER")
+	t.op("RET")
+}
+
+// masks makes, of the number of columns in CX, the masks of the vectors: k registers, or for AVX2 the register pairs
+// below the sums' top, whose memory R11 points at.
+func (t *tiler) masks() {
+	if t.isa == avx512 {
+		t.op("MOVQ $-1, R10")
+		t.op("BZHIQ CX, R10, R10")
+		t.op("KMOVW R10, K1")
+		if t.vecs == 2 {
+			t.op("SHRQ $16, R10")
+			t.op("KMOVW R10, K2")
+		}
+		return
+	}
+	t.op("LEAQ columns<>+64(SB), R11")
+	t.op("SHLQ $2, CX")
+	t.op("SUBQ CX, R11")
+}
+
+// mask is the address of the mask of vector v for AVX2.
+func (t *tiler) mask(v int) string { return fmt.Sprintf("%d(R11)", t.bytes()*v) }
+
+// load reads the columns that there are of vector v at the address in a register, for AVX2 with its mask in dst.
+func (t *tiler) load(v int, at, dst string) {
+	if t.isa == avx512 {
+		t.op("VMOVUPS.Z %d(%s), K%d, %s", t.bytes()*v, at, v+1, dst)
+		return
+	}
+	t.op("VMOVUPS %s, %s", t.mask(v), dst)
+	t.op("VMASKMOVPS %d(%s), %s, %s", t.bytes()*v, at, dst, dst)
+}
+
+func (t *tiler) store() {
+	if t.isa == avx512 {
+		for r := range t.rows {
+			for v := range t.vecs {
+				t.op("VMOVUPS %s, K%d, %d(AX)", t.sum(r, v), v+1, t.bytes()*v)
+			}
+			if r+1 < t.rows {
+				t.op("ADDQ R9, AX")
+			}
+		}
+		return
+	}
+	part, end := t.label("part"), t.label("end")
+	t.op("CMPQ CX, $%d", 4*t.lanes*t.vecs)
+	t.op("JL %s", part)
+	for _, masked := range []bool{false, true} {
+		if masked {
+			t.op("JMP %s", end)
+			t.at(part)
+			for v := range t.vecs {
+				t.op("VMOVUPS %s, %s", t.mask(v), t.b(v))
+			}
+		}
+		for r := range t.rows {
+			for v := range t.vecs {
+				if masked {
+					t.op("VMASKMOVPS %s, %s, %d(AX)", t.sum(r, v), t.b(v), t.bytes()*v)
+				} else {
+					t.op("VMOVUPS %s, %d(AX)", t.sum(r, v), t.bytes()*v)
+				}
+			}
+			if r+1 < t.rows {
+				t.op("ADDQ R9, AX")
+			}
+		}
+	}
+	t.at(end)
+}
+
+// tileFile is all kernels of an instruction set and the function that picks one.
+func tileFile(i isa) *file {
+	f := newFile("Tiles of sums of products in registers, see Tile.")
+	if i == avx2 {
+		f.WriteString("\n// The first n of 16 columns: -1 from byte 64 - 4n on.\n")
+		for at := 0; at < 64; at += 8 {
+			fmt.Fprintf(f, "DATA columns<>+%d(SB)/8, $-1\n", at)
+		}
+		f.WriteString("GLOBL columns<>(SB), RODATA|NOPTR, $128\n")
+	}
+	var names []string
+	for _, byCols := range []bool{false, true} {
+		for vecs := 1; vecs <= 2; vecs++ {
+			for rows := 1; rows <= 15; rows++ {
+				if rows > maxRows(i, vecs) {
+					names = append(names, "")
+					continue
+				}
+				t := &tiler{file: f, isa: i, rows: rows, vecs: vecs, byCols: byCols}
+				t.kernel()
+				names = append(names, t.name())
+			}
+		}
+	}
+	table := "tiles_" + i.name + "<>"
+	f.WriteString("\n")
+	for n, name := range names {
+		if name != "" {
+			fmt.Fprintf(f, "DATA %s+%d(SB)/8, $%s(SB)\n", table, 8*n, name)
+		}
+	}
+	fmt.Fprintf(f, "GLOBL %s(SB), RODATA, $%d\n", table, 8*len(names))
+	f.text("·tile_"+i.name, 8)
+	f.op("MOVQ t+0(FP), DI")
+	f.op("MOVQ %d(DI), AX", tileByCols)
+	f.op("ADDQ AX, AX")
+	f.op("CMPQ %d(DI), $%d", tileWidth, i.lanes)
+	one := f.label("one")
+	f.op("JLE %s", one)
+	f.op("INCQ AX")
+	f.at(one)
+	f.op("IMULQ $15, AX")
+	f.op("ADDQ %d(DI), AX", tileRows)
+	f.op("LEAQ %s-8(SB), DX", table)
+	f.op("MOVQ (DX)(AX*8), AX")
+	f.op("JMP AX")
+	return f
+}

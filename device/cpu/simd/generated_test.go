@@ -1,0 +1,52 @@
+package simd
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestGenerated holds the assembly in the tree against what _gen writes.
+func TestGenerated(t *testing.T) {
+	dir := t.TempDir()
+	out, err := exec.Command("go", "run", "./_gen", "-o", dir).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	written, err := filepath.Glob(filepath.Join(dir, "*.s"))
+	require.NoError(t, err)
+	kept, err := filepath.Glob("*.s")
+	require.NoError(t, err)
+	require.Len(t, written, len(kept), "assembly that _gen does not write")
+	for _, path := range written {
+		want, err := os.ReadFile(path)
+		require.NoError(t, err)
+		have, err := os.ReadFile(filepath.Base(path))
+		require.NoError(t, err)
+		require.True(t, string(want) == string(have), "%s is not what _gen writes: go generate ./device/cpu/simd", filepath.Base(path))
+	}
+}
+
+// TestOffsets holds the constants of _gen against the structures that assembly reads.
+func TestOffsets(t *testing.T) {
+	source, err := os.ReadFile("_gen/tile.go")
+	require.NoError(t, err)
+	var x Tile[float32]
+	for names, offsets := range map[string][]uintptr{
+		"tileA, tileB, tileC, tileBias = 0, 24, 48, 72": {unsafe.Offsetof(x.A), unsafe.Offsetof(x.B), unsafe.Offsetof(x.C), unsafe.Offsetof(x.Bias), 0, 24, 48, 72},
+		"tileSegs, tileNSegs = 96, 104":                 {unsafe.Offsetof(x.Segs), unsafe.Offsetof(x.Segs) + 8, 96, 104},
+		"tileARow, tileAK, tileCRow = 120, 128, 136":    {unsafe.Offsetof(x.ARow), unsafe.Offsetof(x.AK), unsafe.Offsetof(x.CRow), 120, 128, 136},
+		"tileRows, tileCols, tileWidth = 144, 152, 160": {unsafe.Offsetof(x.Rows), unsafe.Offsetof(x.Cols), unsafe.Offsetof(x.Width), 144, 152, 160},
+		"tileByCols, tileFlags = 168, 176":              {unsafe.Offsetof(x.ByCols), unsafe.Offsetof(x.Flags), 168, 176},
+		"tileAlpha = 184":                               {unsafe.Offsetof(x.Alpha), 184},
+		"segSize = 24":                                  {unsafe.Sizeof(Seg{}), 24},
+		"flagAdd, flagRelu, flagScale = 1, 2, 4":        {Add, Relu, Scale, 1, 2, 4},
+	} {
+		require.Contains(t, strings.Join(strings.Fields(string(source)), " "), names)
+		half := len(offsets) / 2
+		require.Equal(t, offsets[half:], offsets[:half], names)
+	}
+}

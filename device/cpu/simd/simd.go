@@ -1,0 +1,75 @@
+// Package simd has the vector kernels of the CPU back-end: assembly for AVX-512 and AVX2 that _gen writes, and a twin of
+// each in plain Go, which is its definition and serves where there is no assembly. A Level says which are meant.
+package simd
+
+import (
+	"fmt"
+	"os"
+)
+
+// Level is an instruction set.
+type Level int
+
+// The levels, each with all that those before it have.
+const (
+	Generic Level = iota // plain Go
+	AVX2                 // and FMA
+	AVX512               // F, BW, DQ and VL
+)
+
+var levelName = [...]string{"generic", "avx2", "avx512"}
+
+// String is the level's name, as ACUMEN_SIMD has it.
+func (l Level) String() string { return levelName[l] }
+
+// active is the level in use.
+var active = best(os.Getenv("ACUMEN_SIMD"))
+
+// Active is the level in use: the highest that the processor has, or the one that the environment variable ACUMEN_SIMD
+// names. Asking for one that the processor lacks, or that is not known, panics at start.
+func Active() Level { return active }
+
+func best(asked string) Level {
+	have := detect()
+	if asked == "" {
+		return have
+	}
+	for l, name := range levelName {
+		if name == asked {
+			if Level(l) > have {
+				panic(fmt.Sprintf("simd: ACUMEN_SIMD=%s, but the processor has no more than %s: unset it, or name a lower level", asked, have))
+			}
+			return Level(l)
+		}
+	}
+	panic(fmt.Sprintf("simd: ACUMEN_SIMD=%s is none of generic, avx2, avx512", asked))
+}
+
+// DisableAVX512 makes AVX2 the highest level until the function that it returns is called. It is for tests, and not safe
+// while a device is in use.
+func DisableAVX512() (restore func()) { return limit(AVX2) }
+
+// DisableAll leaves plain Go until the function that it returns is called, as DisableAVX512.
+func DisableAll() (restore func()) { return limit(Generic) }
+
+func limit(l Level) (restore func()) {
+	old := active
+	active = min(old, l)
+	return func() { active = old }
+}
+
+// Panel is the number of columns of a tile of full width; half of it is a width, too.
+func (l Level) Panel() int { return [...]int{Generic: 8, AVX2: 16, AVX512: 32}[l] }
+
+// Rows is the most rows of a tile that is width columns wide.
+func (l Level) Rows(width int) int {
+	switch {
+	case l == AVX512:
+		return 15
+	case l == AVX2 && width > 8:
+		return 6
+	case l == AVX2:
+		return 12
+	}
+	return 8
+}

@@ -1,0 +1,35 @@
+package simd
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run ./_gen
+
+func detect() Level {
+	x := cpu.X86
+	switch {
+	case !x.HasAVX2 || !x.HasFMA || !x.HasBMI2:
+		return Generic
+	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL:
+		return AVX512
+	}
+	return AVX2
+}
+
+//go:noescape
+func tile_avx512(t *Tile[float32])
+
+//go:noescape
+func tile_avx2(t *Tile[float32])
+
+// tile32 runs t on the vector kernels of l, if there are any.
+func tile32(t *Tile[float32], l Level) bool {
+	switch l {
+	case AVX512:
+		tile_avx512(t)
+	case AVX2:
+		tile_avx2(t)
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,107 @@
+package simd
+
+// Float is what kernels compute with.
+type Float interface{ float32 | float64 }
+
+// Seg is a run of K products in a Tile: from element A of its first operand and element B of its second on.
+type Seg struct{ A, B, K int }
+
+// Tile is a block of a product: Rows x Cols sums, each over all Segs in their order, and in a segment over k from 0 on, of
+//
+//	A[seg.A + i ARow + k AK] B[seg.B + k Width + j]      i < Rows, j < Cols
+//
+// and then
+//
+//	C[i CRow + j] = relu(alpha sum + Bias[j] + C[i CRow + j])
+//
+// of which Flags say what is done. B is read in whole rows of Width, which is the level's Panel or half of it. If ByCols
+// is 1 ARow is 1, else AK is. Rows is at most the level's Rows(Width). The vector kernels do not check the places of
+// segments: those are the caller's promise.
+type Tile[T Float] struct {
+	A, B, C, Bias []T // Bias nil: none
+	Segs          []Seg
+	ARow, AK      int
+	CRow          int
+	Rows, Cols    int
+	Width         int
+	ByCols        int
+	Flags         int
+	Alpha         T
+}
+
+// The flags of a Tile.
+const (
+	Add   = 1 << iota // C is added to
+	Relu              // max(x, 0); NaN stays
+	Scale             // sums are multiplied by Alpha
+)
+
+// Run computes the tile with the kernels of l.
+func (t *Tile[T]) Run(l Level) {
+	if f, ok := any(t).(*Tile[float32]); ok && tile32(f, l) {
+		return
+	}
+	t.generic()
+}
+
+// generic is the definition. Products are summed one by one in the order of k, each product rounded; vector kernels fuse.
+func (t *Tile[T]) generic() {
+	for i := 0; i < t.Rows; i += 4 {
+		for j := 0; j < t.Cols; j += 2 {
+			var sum [8]T
+			for _, s := range t.Segs {
+				t.dot4x2(&sum, s, i, j)
+			}
+			for r := range min(4, t.Rows-i) {
+				for c := range min(2, t.Cols-j) {
+					t.put(i+r, j+c, sum[2*r+c])
+				}
+			}
+		}
+	}
+}
+
+func (t *Tile[T]) put(i, j int, v T) {
+	if t.Flags&Scale != 0 {
+		v *= t.Alpha
+	}
+	if t.Bias != nil {
+		v += t.Bias[j]
+	}
+	c := &t.C[i*t.CRow+j]
+	if t.Flags&Add != 0 {
+		v += *c
+	}
+	if t.Flags&Relu != 0 {
+		v = max(v, 0)
+	}
+	*c = v
+}
+
+// dot4x2 adds a segment's products for rows i to i+3 and columns j and j+1. Rows beyond the last repeat it.
+func (t *Tile[T]) dot4x2(sum *[8]T, s Seg, i, j int) {
+	if s.K == 0 {
+		return
+	}
+	last := t.Rows - 1
+	row := func(r int) []T { return t.A[s.A+min(i+r, last)*t.ARow:] }
+	a0, a1, a2, a3 := row(0), row(1), row(2), row(3)
+	next := min(1, t.Width-1-j) // the panel may be one column wide
+	b := t.B[s.B+j:]
+	c00, c01, c10, c11, c20, c21, c30, c31 := sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]
+	at := 0
+	for k := range s.K {
+		b0, b1 := b[k*t.Width], b[k*t.Width+next]
+		x0, x1, x2, x3 := a0[at], a1[at], a2[at], a3[at]
+		c00 += x0 * b0
+		c01 += x0 * b1
+		c10 += x1 * b0
+		c11 += x1 * b1
+		c20 += x2 * b0
+		c21 += x2 * b1
+		c30 += x3 * b0
+		c31 += x3 * b1
+		at += t.AK
+	}
+	*sum = [8]T{c00, c01, c10, c11, c20, c21, c30, c31}
+}

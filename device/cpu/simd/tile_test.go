@@ -1,0 +1,102 @@
+package simd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// levels is the levels that this machine has vector kernels of.
+func levels() []Level {
+	var all []Level
+	for l := AVX2; l <= detect(); l++ {
+		all = append(all, l)
+	}
+	return all
+}
+
+func random(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// randomTile is a tile with segments of the lengths ks, which lie in another order than they are summed in.
+func randomTile(r *rand.Rand, rows, cols, width, byCols, flags int, ks ...int) Tile[float32] {
+	t := Tile[float32]{Rows: rows, Cols: cols, Width: width, ByCols: byCols, Flags: flags, Alpha: 1.5, CRow: cols + r.IntN(3)}
+	total := 0
+	for _, k := range ks {
+		total += k
+	}
+	t.ARow, t.AK = total+r.IntN(4), 1
+	if byCols == 1 {
+		t.ARow, t.AK = 1, rows+r.IntN(4)
+	}
+	at := 0
+	for _, k := range ks {
+		t.Segs = append(t.Segs, Seg{A: at * t.AK, B: at * width, K: k})
+		at += k
+	}
+	r.Shuffle(len(t.Segs), func(i, j int) { t.Segs[i], t.Segs[j] = t.Segs[j], t.Segs[i] })
+	if total > 0 {
+		t.A = random(r, (rows-1)*t.ARow+(total-1)*t.AK+1)
+		t.B = random(r, total*width)
+	}
+	t.C = random(r, (rows-1)*t.CRow+cols)
+	if r.IntN(2) == 0 {
+		t.Bias = random(r, cols)
+	}
+	return t
+}
+
+func TestTile(t *testing.T) {
+	for _, l := range levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			for _, width := range []int{l.Panel() / 2, l.Panel()} {
+				for rows := 1; rows <= l.Rows(width); rows++ {
+					for byCols := range 2 {
+						for _, ks := range [][]int{{}, {0}, {1}, {3}, {4}, {5, 0, 2}, {16, 7}, {33}} {
+							cols, flags := 1+r.IntN(width), r.IntN(8)
+							a := randomTile(r, rows, cols, width, byCols, flags, ks...)
+							b := a
+							b.C = append([]float32(nil), a.C...)
+							a.Run(l)
+							b.Run(Generic)
+							// at most 33 products of order 1, summed with another rounding
+							require.InDeltaSlice(t, b.C, a.C, 3e-5, "%d x %d of %d, by columns %d, flags %d, k %v", rows, cols, width, byCols, flags, ks)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkTile tells the speed of the fastest of many short runs: that of the kernel, whatever else the machine does.
+func BenchmarkTile(b *testing.B) {
+	for _, l := range levels() {
+		for _, width := range []int{l.Panel() / 2, l.Panel()} {
+			for byCols := range 2 {
+				rows := l.Rows(width)
+				b.Run(fmt.Sprintf("%s/%dx%d/bycols%d", l, rows, width, byCols), func(b *testing.B) {
+					t := randomTile(rand.New(rand.NewPCG(1, 2)), rows, width, width, byCols, 0, 192)
+					best := time.Hour
+					for b.Loop() {
+						start := time.Now()
+						for range 8 {
+							t.Run(l)
+						}
+						best = min(best, time.Since(start))
+					}
+					b.ReportMetric(8*2*192*float64(rows*width)/best.Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
+	}
+}
