@@ -5,3 +5,5 @@ package simd
 func detect() Level { return Generic }
 
 func tile32(*Tile[float32], Level) bool { return false }
+
+func copyRows32(Level, *float32, *float32, int, int, int, int) bool { return false }

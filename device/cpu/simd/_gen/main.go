@@ -12,6 +12,8 @@ func main() {
 	out := flag.String("o", ".", "folder to write to")
 	flag.Parse()
 	for name, f := range map[string]*file{
+		"copy_avx512_amd64.s": copyFile(avx512),
+		"copy_avx2_amd64.s":   copyFile(avx2),
 		"tile_avx512_amd64.s": tileFile(avx512),
 		"tile_avx2_amd64.s":   tileFile(avx2),
 	} {
