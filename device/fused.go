@@ -38,6 +38,12 @@ func (p Pool2D) Out(h, w int) (oh, ow int) {
 	return p.out(h, int(p.KernelH), int(p.StrideH), int(p.PadH), int(p.DilH)), p.out(w, int(p.KernelW), int(p.StrideW), int(p.PadW), int(p.DilW))
 }
 
+// Tiles reports whether windows lie side by side, without padding or gaps: each pixel is under one, or, where a last
+// window would not fit, under none.
+func (p Pool2D) Tiles() bool {
+	return p.KernelH > 0 && p.KernelW > 0 && p.StrideH == p.KernelH && p.StrideW == p.KernelW && p.PadH == 0 && p.PadW == 0 && p.DilH == 1 && p.DilW == 1 && !p.Ceil
+}
+
 func (p Pool2D) out(n, k, stride, pad, dil int) int {
 	m := n + 2*pad - dil*(k-1) - 1
 	if !p.Ceil {

@@ -41,6 +41,12 @@ func (c *Conv2D) forwardAct(t *ops.Tape, x *ops.Tensor, act device.UnOp) *ops.Te
 	return ops.Conv2DAct(t, x, t.Bound(c.Weight), bound(t, c.Bias), c.Params, act)
 }
 
+// forwardPool is the convolution with what comes after it: an activation, a max pooling unless pool is zero, and a batch
+// norm, for which the statistics are wanted.
+func (c *Conv2D) forwardPool(t *ops.Tape, x *ops.Tensor, act device.UnOp, pool device.Pool2D, norm bool) *ops.Tensor {
+	return ops.Conv2DPool(t, x, t.Bound(c.Weight), bound(t, c.Bias), c.Params, act, pool, norm)
+}
+
 // OutShape implements Module: (H,W,In) to (OH,OW,Out).
 func (c *Conv2D) OutShape(in []int) ([]int, error) {
 	if len(in) != 3 || in[2] != c.In {

@@ -20,7 +20,8 @@ type Layer struct {
 func Named(name string, m Module) Layer { return Layer{name, m} }
 
 // Sequential runs its layers one after the other. A convolution or batch norm and the activation after it run as one
-// op, unless the tape is watched: then each layer's output can be seen.
+// op, and with a convolution also a max pooling whose windows lie side by side, unless the tape is watched: then each
+// layer's output can be seen.
 type Sequential struct {
 	Layers []Layer
 	path   string
@@ -74,20 +75,37 @@ type fuser interface {
 	forwardAct(t *ops.Tape, x *ops.Tensor, act device.UnOp) *ops.Tensor
 }
 
-// fused is the activation after layer i that can be one op with it.
-func (s *Sequential) fused(t *ops.Tape, i int) (f fuser, act device.UnOp, ok bool) {
-	if t.Watch != nil || i+1 == len(s.Layers) {
-		return nil, 0, false
+// run gives the output of layer i, or of it and those after it that are one op with it, and the number of the layer that
+// comes next.
+func (s *Sequential) run(t *ops.Tape, i int, x *ops.Tensor) (y *ops.Tensor, next int) {
+	f, ok := s.Layers[i].Module.(fuser)
+	next = i + 1
+	if t.Watch != nil || !ok {
+		return announced(t, s.path, s.Layers[i], x), next
 	}
-	f, ok = s.Layers[i].Module.(fuser)
-	if !ok {
-		return nil, 0, false
+	act := device.Identity
+	if a, ok := s.module(next).(*Activation); ok && a.Op != device.LeakyRelu { // its slope is a parameter
+		act = a.Op
+		next++
 	}
-	a, ok := s.Layers[i+1].Module.(*Activation)
-	if !ok || a.Op == device.LeakyRelu { // its slope is a parameter
-		return nil, 0, false
+	if c, ok := f.(*Conv2D); ok {
+		var pool device.Pool2D
+		if m, ok := s.module(next).(*MaxPool2D); ok && m.Params.Tiles() {
+			pool = m.Params
+			next++
+		}
+		_, norm := s.module(next).(*BatchNorm)
+		return c.forwardPool(t, x, act, pool, norm), next
 	}
-	return f, a.Op, true
+	return f.forwardAct(t, x, act), next
+}
+
+// module is that of layer i, nil if there is no such layer.
+func (s *Sequential) module(i int) Module {
+	if i >= len(s.Layers) {
+		return nil
+	}
+	return s.Layers[i].Module
 }
 
 // Forward implements Module.
@@ -96,18 +114,12 @@ func (s *Sequential) Forward(t *ops.Tape, x *ops.Tensor) *ops.Tensor {
 		return ops.Reshape(t, x, x.Shape()...) // a handle of its own
 	}
 	in := x
-	for i := 0; i < len(s.Layers); i++ {
-		var y *ops.Tensor
-		if f, act, ok := s.fused(t, i); ok {
-			y = f.forwardAct(t, x, act)
-			i++
-		} else {
-			y = announced(t, s.path, s.Layers[i], x)
-		}
+	for i := 0; i < len(s.Layers); {
+		y, next := s.run(t, i, x)
 		if x != in {
 			t.Release(x)
 		}
-		x = y
+		x, i = y, next
 	}
 	return x
 }

@@ -56,6 +56,79 @@ func TestFusedEqualsUnfused(t *testing.T) {
 	assert.NotEqual(t, 0.0, loss)
 }
 
+// asked is a device that is asked for convolutions that pool, and declines them all.
+type asked struct {
+	device.Device
+	calls []string
+}
+
+func (a *asked) Unwrap() device.Device { return a.Device }
+
+func (a *asked) Conv2DPool(y, idx, mean, variance, _, _, _ device.View, _ device.Conv2D, act device.UnOp, pool device.Pool2D) bool {
+	s := act.String()
+	if pool.KernelH > 0 {
+		s += " pool"
+	}
+	if idx.Valid() {
+		s += " places"
+	}
+	if mean.Valid() && variance.Valid() {
+		s += " statistics"
+	}
+	a.calls = append(a.calls, s)
+	return false
+}
+
+// What stands between a convolution, its activation, its pooling and a batch norm keeps them apart; evaluation asks for no
+// statistics and no places; a watched network runs layer by layer. The numbers are the same.
+func TestConvolutionAndWhatFollows(t *testing.T) {
+	net, err := fromList(t, `
+- {conv2d: {out: 4, pad: same}}
+- {maxpool: 2}
+- batchnorm
+- gelu
+- {conv2d: {out: 4, pad: same}}
+- batchnorm
+- relu
+- {conv2d: {out: 6, pad: same}}
+- relu
+- {maxpool: 2}
+- {conv2d: {out: 6, pad: same}}
+- gelu
+- {maxpool: 1}
+- {conv2d: {out: 6, pad: same}}
+- {scale: 0.5}
+- {maxpool: 2}
+- {conv2d: {out: 4, pad: same}}
+- {maxpool: {kernel: 3, stride: 2}}
+- batchnorm
+- flatten
+- {linear: 10}`, [3]int{26, 26, 3}, 10)
+	require.NoError(t, err)
+	net.Init(3)
+	x, labels := modeltest.Batch("follows", 3, net.Input)
+	r := modeltest.NewRig(t, open(t), net, device.F64)
+	d := &asked{Device: r.Tape.Dev}
+	r.Tape.Dev = d
+	y, loss := r.Step(x, labels)
+	assert.Equal(t, []string{
+		"identity pool places statistics", "identity pool places", // asked again without statistics
+		"identity statistics", "relu pool places",
+	}, d.calls[len(d.calls)/2:]) // the first half is the dry run
+	g := r.Read(r.Store.G)
+	r.Tape.Watch = func(string, device.View, bool) {}
+	d.calls = nil
+	y2, loss2 := r.Step(x, labels)
+	assert.Empty(t, d.calls)
+	assert.InDelta(t, loss, loss2, 1e-12)                                                     // float64, the same formulas
+	assert.InDeltaSlice(t, y.Data().([]float64), y2.Data().([]float64), 1e-12)                // the same
+	assert.InDeltaSlice(t, g.Data().([]float64), r.Read(r.Store.G).Data().([]float64), 1e-11) // sums of some hundred such terms
+
+	r.Tape.Watch = nil
+	r.Evaluate(x)
+	assert.Equal(t, []string{"identity pool", "relu pool", "gelu pool"}, d.calls[len(d.calls)/2:])
+}
+
 // Gated is the module of docs/adding-a-model.md.
 type Gated struct{ Gate *model.Linear }
 

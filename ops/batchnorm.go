@@ -40,11 +40,11 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 		return t.record(y, []*Tensor{x, gamma, beta}, func(device.View) {})
 	}
 	c, acc := x.Dim(-1), accType(x.v.Type)
-	mean, rstd := t.temp(acc, c), t.temp(acc, c)
 	batch := t.Train || !s.Mean.Valid()
+	var mean, rstd *Tensor
 	if batch {
-		variance := t.get(acc, c)
-		t.batchNormStats(mean.v, variance, x.v)
+		var variance device.View
+		mean, rstd, variance = t.moments(x)
 		if t.Train && s.NextMean.Valid() {
 			rows := float64(x.v.Len() / c)
 			t.blend(s.NextMean, mean.v, s.Momentum, 1)
@@ -53,6 +53,7 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 		t.rstd(rstd.v, variance, s.Eps)
 		t.put(variance)
 	} else {
+		mean, rstd = t.temp(acc, c), t.temp(acc, c)
 		t.Dev.Copy(mean.v, s.Mean)
 		t.rstd(rstd.v, s.Var, s.Eps)
 	}
@@ -81,6 +82,23 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 	t.Release(mean)
 	t.Release(rstd)
 	return y
+}
+
+// moments are the mean and the biased variance of each channel, as batchNormStats gives them.
+type moments struct{ mean, variance device.View }
+
+// moments gives the mean of x's channels, a place for rstd, and the variance, which the caller puts back: those that x
+// came with, which are then no longer its own, or new ones.
+func (t *Tape) moments(x *Tensor) (mean, rstd *Tensor, variance device.View) {
+	if m := x.stats; m != nil {
+		x.stats = nil
+		return t.own(&Tensor{v: m.mean}), t.temp(m.mean.Type, m.mean.D(0)), m.variance
+	}
+	c, acc := x.Dim(-1), accType(x.v.Type)
+	mean, rstd = t.temp(acc, c), t.temp(acc, c)
+	variance = t.get(acc, c)
+	t.batchNormStats(mean.v, variance, x.v)
+	return mean, rstd, variance
 }
 
 // rstd is y = 1 / sqrt(variance + eps).

@@ -29,9 +29,19 @@ func conv2D(t *Tape, op string, x, w, b *Tensor, p device.Conv2D, act device.UnO
 	if y.v.Len() == 0 {
 		return t.record(y, []*Tensor{x, w, b}, func(device.View) {})
 	}
-	if k, ok := device.As[conv2Der](t.Dev); !ok || !k.Conv2D(y.v, x.v, w.v, valueOf(b), p, act) {
-		s.forward(t, y.v, x.v, w.v, valueOf(b), act)
+	s.run(t, y.v, x, w, b, act)
+	return s.record(t, y, x, w, b, act)
+}
+
+// run is y = act(conv(x, w) + b), fused or composed.
+func (s *convShape) run(t *Tape, y device.View, x, w, b *Tensor, act device.UnOp) {
+	if k, ok := device.As[conv2Der](t.Dev); !ok || !k.Conv2D(y, x.v, w.v, valueOf(b), s.p, act) {
+		s.forward(t, y, x.v, w.v, valueOf(b), act)
 	}
+}
+
+// record makes back the gradient of y = act(conv(x, w) + b).
+func (s *convShape) record(t *Tape, y, x, w, b *Tensor, act device.UnOp) *Tensor {
 	return t.record(y, []*Tensor{x, w, b}, func(device.View) {
 		dy, scratch := t.actGrad(y, act)
 		k, fused := device.As[conv2DGrader](t.Dev)
@@ -39,12 +49,12 @@ func conv2D(t *Tape, op string, x, w, b *Tensor, p device.Conv2D, act device.UnO
 			t.into(b, func(db device.View) { t.sumTo(db, dy) })
 		}
 		t.accumulate(w, func(dw device.View, beta float64) {
-			if !fused || !k.Conv2DGradWeight(dw, x.v, dy, p, beta) {
+			if !fused || !k.Conv2DGradWeight(dw, x.v, dy, s.p, beta) {
 				s.gradWeight(t, dw, x.v, dy, beta)
 			}
 		})
 		t.into(x, func(dx device.View) {
-			if !fused || !k.Conv2DGradInput(dx, dy, w.v, p) {
+			if !fused || !k.Conv2DGradInput(dx, dy, w.v, s.p) {
 				s.gradInput(t, dx, dy, w.v)
 			}
 		})

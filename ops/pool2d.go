@@ -35,18 +35,24 @@ func maxPool2D(t *Tape, op string, x *Tensor, p device.Pool2D, index bool) (y, i
 		idx = t.temp(device.I32, y.Shape()...)
 	}
 	if y.v.Len() > 0 {
-		if k, ok := device.As[maxPool2Der](t.Dev); !ok || !k.MaxPool2D(y.v, valueOf(idx), x.v, p) {
-			composedMaxPool2D(t, y.v, valueOf(idx), x.v, p)
-		}
+		t.maxPool2D(y.v, valueOf(idx), x.v, p)
 	}
 	blind := poolBlind(p, x.Dim(1), x.Dim(2), oh, ow)
 	return t.record(y, []*Tensor{x}, func(dy device.View) {
-		t.into(x, func(dx device.View) {
-			if k, ok := device.As[maxPool2Der](t.Dev); !ok || !k.MaxPool2DGrad(dx, dy, idx.v, p) {
-				composedMaxPool2DGrad(t, dx, dy, idx.v, blind)
-			}
-		})
+		t.into(x, func(dx device.View) { t.maxPool2DGrad(dx, dy, idx.v, p, blind) })
 	}, idx), idx
+}
+
+func (t *Tape) maxPool2D(y, idx, x device.View, p device.Pool2D) {
+	if k, ok := device.As[maxPool2Der](t.Dev); !ok || !k.MaxPool2D(y, idx, x, p) {
+		composedMaxPool2D(t, y, idx, x, p)
+	}
+}
+
+func (t *Tape) maxPool2DGrad(dx, dy, idx device.View, p device.Pool2D, blind bool) {
+	if k, ok := device.As[maxPool2Der](t.Dev); !ok || !k.MaxPool2DGrad(dx, dy, idx, p) {
+		composedMaxPool2DGrad(t, dx, dy, idx, blind)
+	}
 }
 
 // AvgPool2D is the mean under each window of x (N,H,W,C), y (N,OH,OW,C). Padding counts as zeros if countPad is set,

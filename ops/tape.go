@@ -21,6 +21,7 @@ type Tensor struct {
 	leaf  bool        // memory is not the arena's
 	accum bool        // g is outside the arena and is added to
 	held  bool        // the caller's handle has not been released
+	stats *moments    // of v's channels, where the op that wrote v found them; nil: not known
 }
 
 // Value is where the tensor's elements lie. It is valid until the tensor is released, or backward has passed it.
@@ -150,7 +151,14 @@ func (x *Tensor) root() *Tensor {
 
 func (t *Tape) unref(x *Tensor) {
 	x = x.root()
-	if x.refs--; x.refs == 0 && !x.leaf {
+	if x.refs--; x.refs > 0 {
+		return
+	}
+	if x.stats != nil {
+		t.put(x.stats.mean, x.stats.variance)
+		x.stats = nil
+	}
+	if !x.leaf {
 		t.Arena.Put(x.v)
 	}
 }

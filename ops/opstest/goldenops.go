@@ -17,6 +17,17 @@ func GoldenOps() []string { return slices.Sorted(maps.Keys(goldenOps)) }
 var goldenOps = map[string]func(*goldenRun){
 	"conv2d":     func(r *goldenRun) { conv2dCase(r, device.Identity) },
 	"conv2d_act": func(r *goldenRun) { conv2dCase(r, r.activation()) }, // conv2d with params' act after it
+	"conv2d_pool": func(r *goldenRun) { // conv2d_act, then max_pool2d with params' kernel, its stride
+		act := device.Identity
+		if r.word("act", "") != "" {
+			act = r.activation()
+		}
+		x, w, b, p := r.conv2d()
+		pool := device.Pool2D{DilH: 1, DilW: 1}
+		pool.KernelH, pool.KernelW = r.pair("kernel", 0)
+		pool.StrideH, pool.StrideW = pool.KernelH, pool.KernelW
+		r.out("y", ops.Conv2DPool(r.tape, x, w, b, p, act, pool, false), channelsLast(4))
+	},
 	"max_pool2d": func(r *goldenRun) {
 		if _, ok := r.Expected["indices"]; !ok {
 			r.out("y", ops.MaxPool2D(r.tape, r.image("x"), r.pool()), channelsLast(4))
@@ -269,12 +280,16 @@ func batchNormCase(r *goldenRun, act device.UnOp) {
 	r.out("y", y, perm)
 }
 
-func conv2dCase(r *goldenRun, act device.UnOp) {
-	x, w, b := r.image("x"), r.image("weight"), r.opt("bias", nil)
-	p := device.Conv2D{Groups: int32(r.integer("groups", 1))}
+func (r *goldenRun) conv2d() (x, w, b *ops.Tensor, p device.Conv2D) {
+	p.Groups = int32(r.integer("groups", 1))
 	p.StrideH, p.StrideW = r.pair("stride", 1)
 	p.PadH, p.PadW = r.pair("padding", 0)
 	p.DilH, p.DilW = r.pair("dilation", 1)
+	return r.image("x"), r.image("weight"), r.opt("bias", nil), p
+}
+
+func conv2dCase(r *goldenRun, act device.UnOp) {
+	x, w, b, p := r.conv2d()
 	y := (*ops.Tensor)(nil)
 	if act == device.Identity {
 		y = ops.Conv2D(r.tape, x, w, b, p)

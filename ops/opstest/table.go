@@ -44,7 +44,7 @@ type Case struct {
 
 // Table is all rows.
 func Table() []Row {
-	return slices.Concat(elementwiseRows(), activationRows(), reduceRows(), matmulRows(), shapeRows(), softmaxRows(), conv2dRows(), pool2dRows(), batchNormRows(), lossRows())
+	return slices.Concat(elementwiseRows(), activationRows(), reduceRows(), matmulRows(), shapeRows(), softmaxRows(), conv2dRows(), conv2dPoolRows(), pool2dRows(), batchNormRows(), lossRows())
 }
 
 // Exempt are the exported functions of ops that have no row, with the reason.

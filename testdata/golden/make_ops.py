@@ -161,6 +161,26 @@ for act, f in (("relu", F.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid
          {"x": rnd(2, 3, 4, 5), "weight": rnd(4, 3, 3, 3), "bias": rnd(4)}, {"padding": [1, 1], "act": act})
 
 
+def even(n, m, d):  # multiples of 1/d whose products and sums are not rounded
+    return torch.tensor([((k * 37 + k // 3) % m - m // 2) / d for k in range(n)])
+
+
+def convpool(name, n, c, h, w, o, pad, groups, kernel, act=None, bias=True):
+    i = {"x": even(n * c * h * w, 19, 4).reshape(n, c, h, w), "weight": even(o * c // groups * 9, 11, 4).reshape(o, c // groups, 3, 3)}
+    if bias:
+        i["bias"] = even(o, 7, 8)
+    params = {"stride": [1, 1], "padding": [pad, pad], "groups": groups, "kernel": kernel}
+    if act:
+        params["act"] = act
+    f = F.relu if act else lambda y: y
+    case("layers", name, "conv2d_pool", lambda i: F.max_pool2d(f(F.conv2d(i["x"], i["weight"], i.get("bias"), 1, pad, 1, groups)), kernel), i, params)
+
+
+convpool("2x2", 2, 3, 5, 7, 4, 1, 1, [2, 2])
+convpool("relu", 1, 2, 6, 6, 3, 0, 1, [2, 2], "relu")
+convpool("uneven-groups", 2, 4, 8, 7, 6, 1, 2, [3, 2], bias=False)
+
+
 def pool(op, name, f, shape, params, up="mean(y*mask)", x=None):
     case("layers", name, op, f, {"x": rnd(*shape) if x is None else x}, params, upstream=up)
 
