@@ -1,6 +1,7 @@
 // checked_device.cpp: what is known of device memory: which allocations live, which bytes were written (a bit each), and per
 // byte which blocks of the present launch used it.
 #include <cstdio>
+#include <iterator>
 #include <map>
 #include <sys/mman.h>
 #include <vector>
@@ -147,9 +148,10 @@ void open_shadow(char *begin, size_t bytes) {
 void device_allocated(char *p, size_t bytes) {
   forget(p, bytes);
   live[(uintptr_t)p] = bytes;
-  for (auto it = gone.begin(); it != gone.end();)
-    if (it->first < (uintptr_t)p + bytes && it->first + it->second > (uintptr_t)p) it = gone.erase(it);
-    else ++it;
+  // What lived here before is forgotten. No two of the dead overlap, so one at most begins before p and reaches it.
+  auto it = gone.upper_bound((uintptr_t)p);
+  if (it != gone.begin() && std::prev(it)->first + std::prev(it)->second > (uintptr_t)p) --it;
+  while (it != gone.end() && it->first < (uintptr_t)p + bytes) it = gone.erase(it);
 }
 
 void device_freed(char *p, size_t bytes) {
