@@ -25,7 +25,8 @@ type Device struct {
 	live    int   // bytes that the caller has allocated through this handle
 	held    held
 	rec     *graph
-	illegal error // the first call that may not be captured, or a hook's error while capturing
+	illegal error // the first call that may not be captured, or a hook's error while recording
+	pass    pass
 
 	seq     uint64 // counts what is queued
 	done    uint64 // what is known to have completed
@@ -91,12 +92,17 @@ func (d *Device) after(c device.Call) {
 
 // fail keeps the first error until Sync. An error of the driver that the context does not survive is kept for good.
 func (d *Device) fail(err error) {
+	d.lose(err)
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+// lose keeps an error that the context does not survive.
+func (d *Device) lose(err error) {
 	var e *driver.Error
 	if errors.As(err, &e) && sticky(e.Code) && d.dead == nil {
 		d.dead = err
-	}
-	if d.err == nil {
-		d.err = err
 	}
 }
 
@@ -131,7 +137,8 @@ func (d *Device) notWhileCapturing(name string) error {
 	return err
 }
 
-// enqueue passes a kernel through the gate and queues what run launches. Shapes have been checked before it.
+// enqueue passes a kernel through the gate and queues what run launches. Shapes have been checked before it. run depends
+// on nothing that changes: a graph calls it again.
 func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float64, run func() error) {
 	if d.rec == nil && d.failed() != nil || d.rec != nil && d.illegal != nil {
 		return
@@ -144,13 +151,10 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 	if d.plan != nil {
 		run = d.plan.run(d)
 	}
-	if err := run(); err != nil {
-		err = fmt.Errorf("%s: %w", kernel, err)
-		if d.rec != nil {
-			d.refuse(err)
-		} else {
-			d.fail(err)
-		}
+	if d.rec != nil {
+		d.rec.calls = append(d.rec.calls, recorded{kernel, run})
+	} else if err := run(); err != nil {
+		d.fail(fmt.Errorf("%s: %w", kernel, err))
 	}
 	if len(d.hooks) > 0 {
 		d.after(c)
@@ -170,6 +174,9 @@ func kernel(file, name string) kernelID {
 
 // launch queues a kernel. p is its block of parameters, the twin of the kernel's struct.
 func launch[P any](d *Device, k kernelID, grid [3]uint32, threads, shared uint32, p *P) error {
+	if d.pass == priming {
+		return nil
+	}
 	return d.stream.Launch(d.function[k], grid, [3]uint32{threads, 1, 1}, shared, unsafe.Pointer(p), unsafe.Sizeof(*p))
 }
 

@@ -63,7 +63,7 @@ func (d *Device) MatMul(y, a, b device.View, alpha, beta float64) {
 		return
 	}
 	p := newProduct(y, wa, wb, d.abilities())
-	d.reserve(p.scratch())
+	d.reserve(max(p.scratch(), p.primer()))
 	d.enqueue("MatMul", []device.View{y}, []device.View{a, b}, p.flops(), func() error {
 		var scratch uintptr
 		if n := p.scratch(); n > 0 {

@@ -73,12 +73,7 @@ func (p *plan) alloc(d *Device, n int) (driver.Ptr, error) {
 
 // run takes the place of a kernel's launches: all it does is to make the scratch as large as the kernel would find it.
 func (p *plan) run(d *Device) func() error {
-	return func() error {
-		if d.rec != nil {
-			return nil
-		}
-		return d.scratch.fit(d)
-	}
+	return func() error { return d.scratch.fit(d) }
 }
 
 func (p *plan) close(d *Device) error {

@@ -8,7 +8,7 @@ import (
 )
 
 // scratch is a block of memory for what kernels need beside their operands. Kernels say what they need before they pass
-// the gate, so that a dry run of a step finds it; it grows only when nothing is being captured.
+// the gate, so that a dry run of a step finds it, as does a recording; it grows only when nothing is being captured.
 type scratch struct {
 	ptr    driver.Ptr
 	bytes  int
@@ -16,7 +16,7 @@ type scratch struct {
 	old    []driver.Ptr // smaller blocks, which graphs captured with them still use
 }
 
-// smallScratch is there from the start, so that steps without a dry run can be captured unless they need more.
+// smallScratch is there from the start: most steps need no more.
 const smallScratch = 8 << 20
 
 // reserve says that a kernel will need bytes of scratch. It belongs before enqueue.
@@ -25,8 +25,8 @@ func (d *Device) reserve(bytes int) { d.scratch.wanted = max(d.scratch.wanted, b
 // borrow is scratch of at least bytes, for the kernels of one call. All calls share it: they run one after the other.
 func (d *Device) borrow(bytes int) (uintptr, error) {
 	if bytes > d.scratch.bytes {
-		if d.rec != nil {
-			return 0, fmt.Errorf("%d bytes of scratch are needed, %d are there: run the step dry before it is captured", bytes, d.scratch.bytes)
+		if d.pass != queueing {
+			return 0, fmt.Errorf("%d bytes of scratch are needed, %d were reserved", bytes, d.scratch.bytes)
 		}
 		d.reserve(bytes)
 		if err := d.scratch.fit(d); err != nil {

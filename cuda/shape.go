@@ -297,3 +297,30 @@ func (p *product) scratch() int {
 	}
 	return 4 * p.splits * p.batches() * p.m * p.n
 }
+
+// primer is the scratch in bytes that priming a product of cuBLAS takes: room for the largest operand at any alignment.
+func (p *product) primer() int {
+	if p.path != byBlas {
+		return 0
+	}
+	most := 0
+	for i, m := range p.operands() {
+		rows, cols, ld := p.m, p.n, p.y.rs
+		switch {
+		case i == 1 && p.adeep:
+			rows, cols, ld = p.m, p.k, p.lda()
+		case i == 1:
+			rows, cols, ld = p.k, p.m, p.lda()
+		case i == 2 && p.bdeep:
+			rows, cols, ld = p.n, p.k, p.ldb()
+		case i == 2:
+			rows, cols, ld = p.k, p.n, p.ldb()
+		}
+		elements := (rows-1)*ld + cols
+		if p.inner >= 0 {
+			elements += (min(p.dim[p.inner], blasBatch) - 1) * m.batch[p.inner]
+		}
+		most = max(most, elements*m.typ.Size())
+	}
+	return most + device.Align
+}

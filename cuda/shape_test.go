@@ -191,3 +191,25 @@ func TestProductSplits(t *testing.T) {
 		}
 	}
 }
+
+// What priming takes holds each operand of each call, at any alignment; our own kernels need no priming.
+func TestPrimer(t *testing.T) {
+	f := func(dims ...int) device.View { return matrixView(device.F32, dims...) }
+	for _, c := range []struct {
+		y, a, b  device.View
+		elements int
+	}{
+		{f(8, 9), f(8, 7), f(7, 9), 72},
+		{f(8, 9), f(8, 70), f(70, 9), 630},
+		{f(8, 9), f(70, 8).T(), f(9, 70).T(), 630},
+		{f(8, 9), f(8, 100).Slice(1, 0, 7, 1), f(7, 9), 707},
+		{f(6, 8, 9), f(6, 8, 7), f(6, 7, 9), 432},
+		{f(3, 2, 8, 9), f(3, 2, 8, 7), f(2, 7, 9), 2*144 + 72}, // one call for each of two, over three
+		{f(blasBatch+2, 8, 9), f(blasBatch+2, 8, 7), f(blasBatch+2, 7, 9), blasBatch * 72},
+	} {
+		p := planned(c.y, c.a, c.b, everything)
+		assert.Equal(t, 4*c.elements+device.Align, p.primer(), "%s = %s times %s", c.y, c.a, c.b)
+		p = planned(c.y, c.a, c.b, abilities{tensor: true})
+		assert.Zero(t, p.primer())
+	}
+}

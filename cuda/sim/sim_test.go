@@ -187,7 +187,7 @@ func TestRefusals(t *testing.T) {
 			"free_while_queued": "0", "double_free": "1", "gemm_beyond": "700", "sticky": "700",
 			"capture_sync": "900", "capture_sync_other": "900", "capture_sync_context": "900", "capture_query": "900",
 			"capture_copy": "900", "capture_alloc": "900", "capture_alloc_relaxed": "0", "capture_module": "900",
-			"capture_function": "900", "capture_handle": "1", "capture_workspace": "14", "capture_legacy": "906",
+			"capture_function": "900", "capture_handle": "1", "capture_workspace": "14", "capture_product": "13", "capture_legacy": "906",
 			"capture_event_query": "907", "capture_isolation": "905", "capture_unjoined": "904", "capture_unmatched": "903",
 			"capture_merge": "902", "capture_other_thread": "908",
 			"too_many_threads": "1", "beyond_bounds": "701", "no_blocks": "1", "too_much_shared": "1", "too_much_shared_asked": "1",

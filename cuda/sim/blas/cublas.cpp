@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <set>
+#include <string>
 
 #include "../driver/plugin.h"
 #include "gemm.h"
@@ -100,6 +101,18 @@ bool apart(const Product &p) {
   return p.step_c >= p.m && (p.count - 1) * p.step_c + p.m <= p.ldc;
 }
 
+// load loads the kernel for products of this kind when there is one for the first time, which no capture allows.
+bool load(const Product &p) {
+  static auto *loaded = new std::set<std::string>;
+  char kind[300];
+  snprintf(kind, sizeof kind, "%s %d%d %dx%dx%d %d>%d %lld %lld %lld, %d by %lld %lld %lld %d%d", p.name, p.ta, p.tb, p.m, p.n, p.k, p.ab_type,
+           p.c_type, p.lda, p.ldb, p.ldc, p.count, p.step_a, p.step_b, p.step_c, p.f64, p.tf32);
+  if (loaded->count(kind)) return true;
+  if (acusim_unsafe((std::string("the first product of its kind (") + kind + "), which loads a kernel,").c_str())) return false;
+  loaded->insert(kind);
+  return true;
+}
+
 int queue(Handle *h, Product p, int ta, int tb, const void *alpha, const void *beta) {
   Call call(p.name, h);
   if (call.status) return call.status;
@@ -119,6 +132,7 @@ int queue(Handle *h, Product p, int ta, int tb, const void *alpha, const void *b
   }
   if (!p.m || !p.n || !p.count) return SUCCESS;
   if ((h->math & MODE_MASK) == TF32_MATH && p.ab_type == F32) p.tf32 = true;
+  if (!load(p)) return EXECUTION_FAILED;
   if (h->device_pointers) p.alpha_at = alpha, p.beta_at = beta;
   else if (p.f64) p.alpha = *(const double *)alpha, p.beta = *(const double *)beta;
   else p.alpha = *(const float *)alpha, p.beta = *(const float *)beta;

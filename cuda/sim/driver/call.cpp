@@ -186,6 +186,7 @@ extern "C" int acusim_enqueue(void *stream, const char *name, void (*run)(const 
     return plugin_failure();
   });
 }
+extern "C" int acusim_unsafe(const char *what) { return unsafe(what); }
 extern "C" int acusim_capturing(void *stream) {
   Stream *s = find_stream(stream);
   return s && s->capture;

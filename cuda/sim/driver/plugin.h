@@ -12,6 +12,9 @@ ACUSIM_EXPORT void acusim_leave();
 // acusim_enqueue puts a call of run, with a copy of data, on a stream or into the graph that it captures.
 ACUSIM_EXPORT int acusim_enqueue(void *stream, const char *name, void (*run)(const void *), const void *data, size_t bytes);
 ACUSIM_EXPORT int acusim_capturing(void *stream);
+// acusim_unsafe is for work that a capture forbids, such as loading a kernel: it ends the thread's captures, says what it
+// was, and returns a CUresult, 0 if nothing is being captured.
+ACUSIM_EXPORT int acusim_unsafe(const char *what);
 ACUSIM_EXPORT void acusim_count(const char *what, long n);
 // acusim_access tells that run reads or writes device memory, or asks whether an allocation holds it; 0 if run may not: it
 // must then end.

@@ -149,6 +149,18 @@ static const std::map<std::string, std::function<int()>> cases = {
        need(cuStreamEndCapture(s, &g));
        return e;
      }},
+    {"capture_product", // the first one of its kind loads a kernel
+     [] {
+       Handle h, s = stream();
+       float one = 1, zero = 0;
+       need(cublasCreate_v2(&h));
+       need(cublasSetStream_v2(h, s));
+       need(cublasSetWorkspace_v2(h, alloc(4096), 4096));
+       need(cublasSgemm_v2(h, 0, 0, 8, 8, 8, &one, x, 8, x, 8, &zero, y, 8));
+       need(cuStreamBeginCapture_v2(s, 1));
+       need(cublasSgemm_v2(h, 0, 0, 8, 8, 8, &one, x, 8, x, 8, &zero, y, 8));
+       return broken(s, cublasSgemm_v2(h, 0, 0, 8, 8, 4, &one, x, 8, x, 8, &zero, y, 8));
+     }},
     {"capture_legacy",
      [] {
        function("copy");
