@@ -1,12 +1,90 @@
 package cpu
 
-import "github.com/acumen-ml/acumen/device"
+import (
+	"github.com/acumen-ml/acumen/device"
+)
 
-// Convolutions are matrix products over pixel rows: the rows of a tile of output positions are gathered into scratch
-// (im2col of a tile, never of an image), and weights (O,KH,KW,C/G) are rows already.
+// conv is the geometry of a convolution of x (N,H,W,C) with kernels KH x KW to y (N,OH,OW,O).
+type conv struct {
+	n, h, w, oh, ow int
+	groups, cg, og  int // cg and og: channels of a group
+	kh, kw          int
+	p               device.Conv2D
+	x, y            [3]int // strides of images, rows and pixels
+}
 
-// convServes reports whether the kernels below serve images x, y and weights w: of one real type, the weights
-// contiguous, the channels of images adjacent, y's positions evenly spaced.
+func newConv(x, y device.View, kh, kw int, p device.Conv2D) conv {
+	g := int(p.Groups)
+	c := conv{n: x.D(0), h: x.D(1), w: x.D(2), oh: y.D(1), ow: y.D(2), groups: g, cg: x.D(3) / g, og: y.D(3) / g, kh: kh, kw: kw, p: p}
+	for i := range 3 {
+		c.x[i], c.y[i] = int(x.Str[i]), int(y.Str[i])
+	}
+	return c
+}
+
+func (c *conv) taps() int { return c.kh * c.kw }
+
+// pointwise reports whether each position of y is made of the pixel of x that lies there.
+func (c *conv) pointwise() bool {
+	return c.taps() == 1 && c.p.StrideH == 1 && c.p.StrideW == 1 && c.p.PadH == 0 && c.p.PadW == 0
+}
+
+// flatten makes a pointwise convolution one of pictures of a single pixel, where the pixels of both lie evenly.
+func (c *conv) flatten() {
+	even := func(s [3]int) bool {
+		return (c.h == 1 || c.w == 1 || s[1] == c.w*s[2]) && (c.n == 1 || c.h*c.w == 1 || s[0] == c.h*c.w*c.pixel(s))
+	}
+	if c.pointwise() && even(c.x) && even(c.y) && c.h*c.w > 1 {
+		px, py := c.pixel(c.x), c.pixel(c.y)
+		c.n *= c.h * c.w
+		c.h, c.w, c.oh, c.ow = 1, 1, 1, 1
+		c.x, c.y = [3]int{px, px, px}, [3]int{py, py, py}
+	}
+}
+
+// pixel is the distance of neighbours among strides s.
+func (c *conv) pixel(s [3]int) int {
+	if c.w == 1 {
+		return s[1]
+	}
+	return s[2]
+}
+
+func (c *conv) flops() float64 {
+	return 2 * float64(c.n) * float64(c.oh) * float64(c.ow) * float64(c.taps()) * float64(c.cg) * float64(c.groups) * float64(c.og)
+}
+
+// tap is one of the kernel's rows, or columns, k and the row or column of the image that it meets.
+type tap struct{ k, at int }
+
+// forwardTaps lists, for each of n positions along an axis of y, the taps that meet x, extent long.
+func forwardTaps(n, extent, kernel int, stride, pad, dil int32) [][]tap {
+	taps := make([][]tap, n)
+	for i := range n {
+		for k := range kernel {
+			if at := i*int(stride) - int(pad) + k*int(dil); at >= 0 && at < extent {
+				taps[i] = append(taps[i], tap{k, at})
+			}
+		}
+	}
+	return taps
+}
+
+// backwardTaps lists, for each of n positions along an axis of x, the taps through which it met y, extent long.
+func backwardTaps(n, extent, kernel int, stride, pad, dil int32) [][]tap {
+	taps := make([][]tap, n)
+	for i := range n {
+		for k := range kernel {
+			if at := i + int(pad) - k*int(dil); at >= 0 && at%int(stride) == 0 && at/int(stride) < extent {
+				taps[i] = append(taps[i], tap{k, at / int(stride)})
+			}
+		}
+	}
+	return taps
+}
+
+// convServes reports whether the kernels below serve images x, y and weights w: of one real type, the weights contiguous,
+// the channels of images adjacent.
 func convServes(x, w, y device.View) bool {
 	t := x.Type
 	if t != device.F32 && t != device.F64 || w.Type != t || y.Type != t || !w.Contiguous() {
@@ -22,11 +100,7 @@ func convServes(x, w, y device.View) bool {
 			return false
 		}
 	}
-	return w.Len() > 0 && y.CanReshape(y.Len()/y.D(3), y.D(3))
-}
-
-func positionStride(y device.View) int {
-	return int(y.Reshape(y.Len()/y.D(3), y.D(3)).Str[0])
+	return w.Len() > 0
 }
 
 // Conv2D is y = act(conv(x, w) + b): x (N,H,W,C), w (O,KH,KW,C/G), b (O) or none, y (N,OH,OW,O). It reports false,
@@ -44,60 +118,31 @@ func (d *Device) Conv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp
 }
 
 func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act device.UnOp) {
-	c := newConv(x, w.D(0), w.D(1), w.D(2), y.D(1), y.D(2), p)
+	c := newConv(x, y, w.D(1), w.D(2), p)
+	c.flatten()
+	l := levelFor[T]()
+	all := panelsFor(l, c.og)
+	k, group := c.taps()*c.cg, c.taps()*c.cg*all.wide()
 	weights := slice[T](w)
-	var bias []T
+	q := &correlation[T]{
+		d: d, level: l, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
+		groups: c.groups, kh: c.kh, kw: c.kw, act: act, weights: c.groups * group,
+		rows: forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW),
+	}
 	if b.Valid() {
-		bias = slice[T](b)[:w.D(0)]
+		q.bias = slice[T](b)[:w.D(0)]
 	}
-	reads := []device.View{x, w, b}
-	if bias == nil {
-		reads = reads[:2]
-	}
-	d.enqueue("Conv2D", []device.View{y}, reads, c.flops(),
-		convPhase(d, c, slice[T](y), positionStride(y), slice[T](x), func() []T { return weights }, bias, act))
-}
-
-func (c *conv) flops() float64 {
-	return 2 * float64(c.positions) * float64(c.k) * float64(c.groups) * float64(c.og)
-}
-
-// convPhase is y = act(x * w + bias), y with ldy elements between positions.
-func convPhase[T float](d *Device, c conv, y []T, ldy int, x []T, w func() []T, bias []T, act device.UnOp) phase {
-	tile := c.tile(256)
-	if !c.direct {
-		d.reserve(tile * c.k * sizeOf[T]())
-	}
-	return phase{
-		n: (c.positions + tile - 1) / tile,
-		run: func(part, worker int) {
-			p0 := part * tile
-			p1 := min(p0+tile, c.positions)
-			var buf []T
-			if !c.direct {
-				buf = scratchOf[T](d, worker, tile*c.k)
-			}
-			w := w()
-			for g := range c.groups {
-				rows, ld := gatherRows(&c, buf, x, g, p0, p1)
-				s := sink[T]{c: y, off: p0*ldy + g*c.og, rs: ldy, cs: 1, alpha: 1, relu: act == device.Relu}
-				if bias != nil {
-					s.bias = bias[g*c.og:]
-				}
-				gemmRows(s, rows, ld, w[g*c.og*c.k:], c.k, p1-p0, c.og, c.k)
-			}
-			if act != device.Relu && act != device.Identity {
-				for i := p0; i < p1; i++ {
-					activate(act, y[i*ldy:][:c.groups*c.og])
-				}
-			}
-		},
-	}
+	pack := phase{n: c.groups * all.count(), run: func(part, _ int) {
+		g, i := part/all.count(), part%all.count()
+		width, cols := all.width(i)
+		packPanel(l, sharedOf[T](d, 0, q.weights)[g*group+i*all.p*k:], weights, (g*c.og+i*all.p)*k, 1, k, k, cols, width)
+	}}
+	d.enqueue("Conv2D", []device.View{y}, present(x, w, b), c.flops(), q.phases(pack)...)
 }
 
 // Conv2DGradInput is the gradient of conv(x, w) to x, dx (N,H,W,C), overwritten, from dy (N,OH,OW,O).
 func (d *Device) Conv2DGradInput(dx, dy, w device.View, p device.Conv2D) bool {
-	if !convServes(dy, w, dx) || !dy.CanReshape(dy.Len()/dy.D(3), dy.D(3)) {
+	if !convServes(dy, w, dx) {
 		return false
 	}
 	if dx.Type == device.F64 {
@@ -108,160 +153,36 @@ func (d *Device) Conv2DGradInput(dx, dy, w device.View, p device.Conv2D) bool {
 	return true
 }
 
+// conv2DGradInput correlates dy with the weights, whose channels are exchanged as they are packed.
 func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D) {
-	o, kh, kw, cg := w.D(0), w.D(1), w.D(2), w.D(3)
-	groups := int(p.Groups)
-	og := o / groups
-	weights, turned := slice[T](w), w.Len()
-	d.shared(turned * sizeOf[T]())
-	all := func() []T { return sharedOf[T](d, 0, turned) }
-	writes, reads := []device.View{dx}, []device.View{dy, w}
-	// Turned kernels also meet the padding, and as many products are wasted; sums by pixel cost about 5 products each.
-	if p.StrideH == 1 && p.StrideW == 1 && dx.D(1)*dx.D(2)*og <= dy.D(1)*dy.D(2)*(og+5) {
-		// A convolution of dy with the kernels turned by 180 degrees and their channels exchanged.
-		q := p
-		q.PadH, q.PadW = p.DilH*int32(kh-1)-p.PadH, p.DilW*int32(kw-1)-p.PadW
-		c := newConv(dy, dx.D(3), kh, kw, dx.D(1), dx.D(2), q)
-		d.enqueue("Conv2DGradInput", writes, reads, c.flops(), phase{
-			n: dx.D(3), // one channel of x each: rows (KH,KW,OG)
-			run: func(ch, _ int) {
-				g, r := ch/cg, ch%cg
-				row := all()[ch*kh*kw*og:][:kh*kw*og]
-				for t := range kh * kw {
-					for i := range og {
-						row[t*og+i] = weights[((g*og+i)*kh*kw+kh*kw-1-t)*cg+r]
-					}
-				}
-			},
-		}, convPhase(d, c, slice[T](dx), positionStride(dx), slice[T](dy), all, nil, device.Identity))
-		return
+	c := newConv(dx, dy, w.D(1), w.D(2), p)
+	c.flatten()
+	l := levelFor[T]()
+	all := panelsFor(l, c.cg)
+	taps := c.taps()
+	k, group := taps*c.og, taps*c.og*all.wide()
+	weights := slice[T](w)
+	q := &correlation[T]{
+		d: d, level: l, x: slice[T](dy), y: slice[T](dx), xs: c.y, ys: c.x, n: c.n, h: c.oh, w: c.ow, ic: c.og, oh: c.h, ow: c.w, oc: c.cg,
+		groups: c.groups, kh: c.kh, kw: c.kw, weights: c.groups * group,
+		rows: backwardTaps(c.h, c.oh, c.kh, p.StrideH, p.PadH, p.DilH), cols: backwardTaps(c.w, c.ow, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
-	// Each position's gradient to the pixels under the kernel, then added to them image by image in a fixed order.
-	c := newConv(dx, o, kh, kw, dy.D(1), dy.D(2), p)
-	tile := c.tile(64)
-	d.reserve(tile * c.k * sizeOf[T]())
-	x, y, ldy := slice[T](dx), slice[T](dy), positionStride(dy)
-	per := c.oh * c.ow
-	d.enqueue("Conv2DGradInput", writes, reads, c.flops(), phase{
-		n: groups, // rows (KH,KW,CG) of OG
-		run: func(g, _ int) {
-			t := all()[g*c.k*og:][:c.k*og]
-			for i := range og {
-				for k, v := range weights[(g*og+i)*c.k:][:c.k] {
-					t[k*og+i] = v
-				}
-			}
-		},
-	}, phase{
-		n: dx.D(0),
-		run: func(n, worker int) {
-			for h := range c.h {
-				for w := range c.w {
-					clear(x[n*c.strN+h*c.strH+w*c.strW:][:groups*cg])
-				}
-			}
-			buf := scratchOf[T](d, worker, tile*c.k)
-			for g := range groups {
-				for p0 := 0; p0 < per; p0 += tile {
-					p1 := min(p0+tile, per)
-					s := sink[T]{c: buf, rs: c.k, cs: 1, alpha: 1}
-					gemmRows(s, y[(n*per+p0)*ldy+g*og:], ldy, all()[g*c.k*og:], og, p1-p0, c.k, og)
-					for q := p0; q < p1; q++ {
-						scatterRow(&c, x[n*c.strN+g*cg:], buf[(q-p0)*c.k:][:c.k], q/c.ow*c.sh-c.ph, q%c.ow*c.sw-c.pw)
-					}
-				}
-			}
-		},
-	})
+	pack := phase{n: c.groups * all.count() * taps, run: func(part, _ int) {
+		t, i, g := part%taps, part/taps%all.count(), part/taps/all.count()
+		width, cols := all.width(i)
+		to := g*group + i*all.p*k + t*c.og*width
+		packPanel(l, sharedOf[T](d, 0, q.weights)[to:], weights, (g*c.og*taps+t)*c.cg+i*all.p, taps*c.cg, 1, c.og, cols, width)
+	}}
+	d.enqueue("Conv2DGradInput", []device.View{dx}, []device.View{dy, w}, c.flops(), q.phases(pack)...)
 }
 
-// Conv2DGradWeight is dw = gradient of conv(x, w) to w from dy (N,OH,OW,O), + beta dw; dw (O,KH,KW,C/G).
-func (d *Device) Conv2DGradWeight(dw, x, dy device.View, p device.Conv2D, beta float64) bool {
-	if !convServes(x, dw, dy) {
-		return false
+// roomy is the distance of pixels of c channels in a stage: as many, or a few more where rows of a tile would crowd.
+func roomy[T float](c int) int {
+	if crowded[T](c) {
+		return c + 16
 	}
-	if x.Type == device.F64 {
-		conv2DGradWeight[float64](d, dw, x, dy, p, beta)
-	} else {
-		conv2DGradWeight[float32](d, dw, x, dy, p, beta)
-	}
-	return true
+	return c
 }
 
-func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D, beta float64) {
-	c := newConv(x, dw.D(0), dw.D(1), dw.D(2), dy.D(1), dy.D(2), p)
-	xs, ys, ws, ldy := slice[T](x), slice[T](dy), slice[T](dw), positionStride(dy)
-	n := dw.Len()
-	// The positions are cut into tiles that fit the cache, the tiles into splits with a sum of their own. Where the
-	// weights are too many for several sums, output channels are cut too.
-	tile := min(max((1<<16)/c.k, 32), 256)
-	tiles := (c.positions + tile - 1) / tile
-	splits := max(min(tiles, 16, (1<<21)/n), 1)
-	each := (tiles + splits - 1) / splits
-	splits = (tiles + each - 1) / each
-	ob := c.og
-	for splits*c.groups*((c.og+ob-1)/ob) < 8 && ob > 32 {
-		ob = (ob/2 + 1) / 2 * 2
-	}
-	obs := (c.og + ob - 1) / ob
-	if splits > 1 {
-		d.shared(splits * n * sizeOf[T]())
-	}
-	colAt, aAt := 0, tile*c.k
-	if c.direct {
-		aAt = 0
-	}
-	bAt := aAt + panelLen(c.k, tile, tileM)
-	scratch := bAt + panelLen(ob, tile, tileN)
-	d.reserve(scratch * sizeOf[T]())
-	first := phase{
-		n: splits * c.groups * obs,
-		run: func(part, worker int) {
-			o0 := part % obs * ob
-			g := part / obs % c.groups
-			split := part / (obs * c.groups)
-			oc := min(ob, c.og-o0)
-			buf := scratchOf[T](d, worker, scratch)
-			s := sink[T]{c: ws, rs: 1, cs: c.k, alpha: 1, beta: T(beta)}
-			if splits > 1 {
-				s.c, s.beta = sharedOf[T](d, split*n*sizeOf[T](), n), 0
-			}
-			s.off = (g*c.og + o0) * c.k
-			for t := split * each; t < min(tiles, (split+1)*each); t++ {
-				p0 := t * tile
-				p1 := min(p0+tile, c.positions)
-				rows, ld := gatherRows(&c, buf[colAt:], xs, g, p0, p1)
-				packPanels(buf[aAt:], rows, 0, 1, ld, c.k, p1-p0, tileM)
-				packPanels(buf[bAt:], ys, p0*ldy+g*c.og+o0, 1, ldy, oc, p1-p0, tileN)
-				gemmPanels(&s, buf[aAt:], buf[bAt:], c.k, oc, p1-p0)
-				s.beta = 1
-			}
-		},
-	}
-	phases := []phase{first}
-	if splits > 1 {
-		const chunk = 2048
-		be := T(beta)
-		phases = append(phases, phase{
-			n: (n + chunk - 1) / chunk,
-			run: func(part, _ int) {
-				lo := part * chunk
-				w := ws[lo:min(lo+chunk, n)]
-				sums := sharedOf[T](d, 0, splits*n)[lo:]
-				if beta == 0 {
-					copy(w, sums)
-				} else {
-					for i, v := range sums[:len(w)] {
-						w[i] = v + be*w[i]
-					}
-				}
-				for s := 1; s < splits; s++ {
-					for i, v := range sums[s*n:][:len(w)] {
-						w[i] += v
-					}
-				}
-			},
-		})
-	}
-	d.enqueue("Conv2DGradWeight", []device.View{dw}, []device.View{x, dy}, c.flops(), phases...)
-}
+// stageBytes is what a part of a convolution stages at most: with a panel of weights it fits into a second-level cache.
+const stageBytes = 384 << 10

@@ -1,4 +1,5 @@
-// Package cpu is the Go back-end: blocked loops in plain Go on a pool of threads. Results do not depend on the number
+// Package cpu is the Go back-end: blocked loops on a pool of threads, with vector kernels of package simd where the
+// processor has them. Results do not depend on the number
 // of threads: work is cut by shape alone.
 package cpu
 
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 func init() {
@@ -75,7 +77,7 @@ func describe(threads int) string {
 	if threads == 1 {
 		s = ""
 	}
-	return fmt.Sprintf("%s, %d thread%s, plain Go", model, threads, s)
+	return fmt.Sprintf("%s, %d thread%s, %s", model, threads, s, simd.Active())
 }
 
 // fail keeps the first error until Sync. Kernels may call it on any thread.

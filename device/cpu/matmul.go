@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // MatMul is y = alpha a b + beta y, batched, for any strides and types.
@@ -97,200 +98,252 @@ func (o *operand[T]) origin(i int, dims []int32) int {
 	return at
 }
 
-// pack is packPanels for operands of any type.
-func (o *operand[T]) pack(dst []T, off, rs, ks, n, k, width int) {
+// rows packs m rows of k elements, ld apart, from (i, l) at off + i rs + l ks.
+func (o *operand[T]) rows(lv simd.Level, dst []T, off, rs, ks, m, k, ld int) {
 	if o.s != nil {
-		packPanels(dst, o.s, off, rs, ks, n, k, width)
+		packRows(lv, dst, o.s, off, rs, ks, m, k, ld)
 		return
 	}
-	for i := 0; i < n; i += width {
-		p := dst[i*k:][:width*k]
-		for r := range width {
-			for l := range k {
-				if i+r < n {
-					p[l*width+r] = o.at(off + (i+r)*rs + l*ks)
-				} else {
-					p[l*width+r] = 0
-				}
+	for i := range m {
+		for l := range k {
+			dst[i*ld+l] = o.at(off + i*rs + l*ks)
+		}
+	}
+}
+
+// panel packs k rows of cols columns as a panel.
+func (o *operand[T]) panel(lv simd.Level, dst []T, off, k, cols, width int) {
+	if o.s != nil {
+		packPanel(lv, dst, o.s, off, o.r, o.c, k, cols, width)
+		return
+	}
+	for l := range k {
+		for j := range width {
+			if j < cols {
+				dst[l*width+j] = o.at(off + l*o.r + j*o.c)
+			} else {
+				dst[l*width+j] = 0
 			}
 		}
 	}
 }
 
 const (
-	matMulTile  = 128     // rows and columns of an output tile at most: packing both operands costs some 3 % of its products
+	matMulRows  = 60      // rows of a part at most: four tiles
+	matMulCols  = 512     // columns of a part: with matMulK its panels of b fill half of a second-level cache
+	matMulK     = 256     // k of a block: the rows of a tile, and the panel of b that passes by them, fit into a first-level cache
+	matMulFew   = 16      // rows for which b is not packed if it lies row by row
 	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
 	matMulParts = 16      // parts that a large product is cut into at least
+	matMulGap   = 16      // elements between packed rows of a, so that they do not crowd
 )
 
+// product is a matrix product as it is cut into parts.
+type product[T float] struct {
+	d                   *Device
+	level               simd.Level
+	y, a, b             operand[T]
+	lead                []int32
+	batches, m, n, k    int
+	alpha, beta         T
+	mb, nb, kb          int // of a part, and of a block of k
+	shared              bool
+	plainA, plainB      bool // read where they lie
+	byCols              bool // a lies column by column
+	aAt, bAt, tail, cAt int  // in a worker's scratch: rows of a, panels of b, the panel of a plain b's last columns, sums
+	scratch             int
+}
+
 func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
+	writes, reads := []device.View{y}, []device.View{a, b}
 	y, a, b = foldBatch(y, a, b)
-	k := a.D(-1)
-	if k > 1 && typesAre[T](y, a, b) {
-		// Against a few rows a matrix that lies row by row is read once, in that order.
-		if y.D(-2) < tileM && rowStride(b) >= 0 && colStride(b) == 1 {
-			matMulThin[T](d, y, a, b, alpha, beta)
-			return
+	if columns := rowStride(y) == 1 && colStride(y) != 1; columns || y.D(-1) < 8 && y.D(-2) > y.D(-1) && (rowStride(a) == 1 || y.D(-1) == 1) {
+		y, a, b = y.T(), b.T(), a.T() // sums are stored along rows
+	}
+	p := &product[T]{d: d, level: levelFor[T](), y: newOperand[T](y), a: newOperand[T](a), b: newOperand[T](b),
+		lead: append([]int32(nil), y.Dim[:y.Rank-2]...), batches: 1, m: y.D(-2), n: y.D(-1), k: a.D(-1), alpha: T(alpha), beta: T(beta)}
+	for _, x := range p.lead {
+		p.batches *= int(x)
+	}
+	tiles, each := p.cut()
+	d.reserve(p.scratch * sizeOf[T]())
+	phases := []phase{{n: ceil(tiles, each), run: func(part, worker int) {
+		buf := scratchOf[T](d, worker, p.scratch)
+		for t := part * each; t < min(tiles, (part+1)*each); t++ {
+			p.part(t, buf)
 		}
-		if y.D(-1) < tileM && colStride(a) >= 0 && rowStride(a) == 1 {
-			matMulThin[T](d, y.T(), b.T(), a.T(), alpha, beta)
-			return
-		}
+	}}}
+	if p.shared {
+		n := p.k * panelsFor(p.level, p.n).wide()
+		d.shared(n * sizeOf[T]())
+		phases = append([]phase{{n: panelsFor(p.level, p.n).count(), run: func(q, _ int) {
+			all := panelsFor(p.level, p.n)
+			width, cols := all.width(q)
+			p.b.panel(p.level, sharedOf[T](d, 0, n)[q*all.p*p.k:], p.b.off+q*all.p*p.b.c, p.k, cols, width)
+		}}}, phases...)
 	}
-	if y.D(-2) < tileM && y.D(-1) > y.D(-2) {
-		y, a, b = y.T(), b.T(), a.T() // the transposed product has full tiles
+	d.enqueue("MatMul", writes, reads, 2*float64(p.batches)*float64(p.m)*float64(p.n)*float64(p.k), phases...)
+}
+
+// cut decides how the product is cut, from its shape and strides alone, and gives the number of output tiles and how many
+// of them are one part.
+func (p *product[T]) cut() (tiles, each int) {
+	m, n, k, width := p.m, p.n, p.k, p.level.Panel()
+	p.mb, p.nb, p.kb = blocks(m, matMulRows, 1), blocks(n, matMulCols, width), blocks(k, matMulK, 4)
+	for p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart && p.nb > width {
+		p.nb = ceil(p.nb/2, width) * width
 	}
-	m, n := y.D(-2), y.D(-1)
-	oy, oa, ob := newOperand[T](y), newOperand[T](a), newOperand[T](b)
-	lead := y.Dim[:y.Rank-2]
-	batches := 1
-	for _, x := range lead {
-		batches *= int(x)
+	for p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart && p.mb > p.level.Rows(width) {
+		p.mb = ceil(p.mb, 2)
 	}
-	mb, nb := blocks(m, matMulTile, tileM), blocks(n, matMulTile, tileN)
-	ceil := func(a, b int) int { return (a + b - 1) / b }
-	for batches*ceil(m, mb)*ceil(n, nb) < matMulParts && mb*nb*max(k, 1) > 2*matMulPart && max(mb, nb) > 16 {
-		if mb >= nb {
-			mb = ceil(mb/2, tileM) * tileM
+	tiles = p.batches * ceil(m, p.mb) * ceil(n, p.nb)
+	each = max(1, matMulPart/(p.mb*p.nb*max(k, 1)))
+	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
+	p.plainA = p.a.s != nil && (p.byCols || p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r))
+	p.plainB = p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
+	p.shared = !p.plainB && p.batches == 1 && m > p.mb
+	at := 0
+	place := func(n int) int {
+		at += ceil(n, 16) * 16
+		return at - ceil(n, 16)*16
+	}
+	if !p.plainA {
+		p.aAt = place(p.mb * (p.kb + matMulGap))
+	}
+	if p.plainB {
+		p.tail = place(p.kb * width)
+	} else if !p.shared {
+		p.bAt = place(p.kb * panelsFor(p.level, p.nb).wide())
+	}
+	if p.y.s == nil || p.y.c != 1 {
+		p.cAt = place(p.mb * p.nb)
+	}
+	p.scratch = at
+	return tiles, each
+}
+
+// part computes output tile t.
+func (p *product[T]) part(t int, buf []T) {
+	mt, nt := ceil(p.m, p.mb), ceil(p.n, p.nb)
+	i0, j0 := t/nt%mt*p.mb, t%nt*p.nb
+	m, n := min(p.mb, p.m-i0), min(p.nb, p.n-j0)
+	batch := t / (mt * nt)
+	atY := p.y.origin(batch, p.lead) + i0*p.y.r + j0*p.y.c
+	atA := p.a.origin(batch, p.lead) + i0*p.a.r
+	atB := p.b.origin(batch, p.lead) + j0*p.b.c
+	var segs [1]simd.Seg
+	tile := simd.Tile[T]{Segs: segs[:], Alpha: p.alpha, CRow: p.y.r, ARow: p.a.r, AK: p.a.c}
+	c, beta := p.y.s, p.beta
+	aside := p.y.s == nil || p.y.c != 1
+	if aside {
+		c, beta, tile.CRow = buf[p.cAt:][:m*n], 0, n
+	} else {
+		c = c[atY:]
+	}
+	if p.alpha != 1 {
+		tile.Flags |= simd.Scale
+	}
+	scaleRows(c, m, n, tile.CRow, beta, p.k == 0)
+	if beta != 0 {
+		tile.Flags |= simd.Add
+	}
+	for l := 0; l < p.k; l += p.kb {
+		k := min(p.kb, p.k-l)
+		a := p.a.s
+		if p.plainA {
+			a = a[atA+l*p.a.c:]
 		} else {
-			nb = ceil(nb/2, tileN) * tileN
+			a = buf[p.aAt:]
+			tile.ARow, tile.AK = k+matMulGap, 1
+			p.a.rows(p.level, a, atA+l*p.a.c, p.a.r, p.a.c, m, k, tile.ARow)
+		}
+		if p.byCols && p.plainA {
+			tile.ByCols = 1
+		}
+		p.block(&tile, buf, c, a, atB, l, j0, m, n, k)
+		tile.Flags |= simd.Add
+	}
+	if !aside {
+		return
+	}
+	for i := range m {
+		for j := range n {
+			p.y.add(atY+i*p.y.r+j*p.y.c, c[i*n+j], p.beta)
 		}
 	}
-	mt, nt := ceil(m, mb), ceil(n, nb)
-	tiles := batches * mt * nt
-	each := max(1, matMulPart/(mb*nb*max(k, 1)))
-	rows := oa.s != nil && ob.s != nil && (oa.c == 1 || k == 1) && (ob.r == 1 || k == 1) && oa.r >= 0 && ob.c >= 0
-	kb := blocks(k, blockK, 8)
-	var scratch, tileAt int
-	if !rows {
-		tileAt = panelLen(mb, kb, tileM) + panelLen(nb, kb, tileN)
+}
+
+// block adds the products of one block of k.
+func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, k int) {
+	all := panelsFor(p.level, n)
+	tile.Segs[0].K = k
+	if !p.plainB && !p.shared {
+		for q := range all.count() {
+			width, cols := all.width(q)
+			p.b.panel(p.level, buf[p.bAt+q*all.p*k:], atB+l*p.b.r+q*all.p*p.b.c, k, cols, width)
+		}
 	}
-	if scratch = tileAt; oy.s == nil {
-		scratch += mb * nb
-	}
-	if scratch > 0 {
-		d.reserve(scratch * sizeOf[T]())
-	}
-	al, be := T(alpha), T(beta)
-	d.enqueue("MatMul", []device.View{y}, []device.View{a, b}, 2*float64(batches)*float64(m)*float64(n)*float64(k), phase{
-		n: ceil(tiles, each),
-		run: func(part, worker int) {
-			var buf []T
-			if scratch > 0 {
-				buf = scratchOf[T](d, worker, scratch)
-			}
-			for t := part * each; t < min(tiles, (part+1)*each); t++ {
-				i0, j0 := t/nt%mt*mb, t%nt*nb
-				mc, nc := min(mb, m-i0), min(nb, n-j0)
-				batch := t / (mt * nt)
-				atY := oy.origin(batch, lead) + i0*oy.r + j0*oy.c
-				atA := oa.origin(batch, lead) + i0*oa.r
-				atB := ob.origin(batch, lead) + j0*ob.c
-				s := sink[T]{alpha: al, beta: be}
-				if oy.s != nil {
-					s.c, s.rs, s.cs = oy.s, oy.r, oy.c
-				} else {
-					s.c, s.rs, s.cs, s.beta = buf[tileAt:], nc, 1, 0
-				}
-				base := atY
-				if oy.s == nil {
-					base = 0
-				}
-				switch {
-				case k == 0:
-					s.at(base).empty(mc, nc)
-				case rows:
-					gemmRows(s.at(base), oa.s[atA:], oa.r, ob.s[atB:], ob.c, mc, nc, k)
-				default:
-					pa, pb := buf[:panelLen(mc, kb, tileM)], buf[panelLen(mc, kb, tileM):]
-					for l := 0; l < k; l += kb {
-						kc := min(kb, k-l)
-						oa.pack(pa, atA+l*oa.c, oa.r, oa.c, mc, kc, tileM)
-						ob.pack(pb, atB+l*ob.r, ob.c, ob.r, nc, kc, tileN)
-						u := s.at(base).block(l == 0, l+kc == k)
-						gemmPanels(&u, pa, pb, mc, nc, kc)
-					}
-				}
-				if oy.s == nil {
-					for i := range mc {
-						for j := range nc {
-							v, x := s.c[i*nc+j], atY+i*oy.r+j*oy.c
-							if be != 0 {
-								v += be * oy.at(x)
-							}
-							oy.to(x, v)
-						}
-					}
+	high := tileRows(m, p.level.Rows(min(all.p, all.wide())))
+	for i := 0; i < m; i += high {
+		tile.Rows = min(high, m-i)
+		tile.A = a[i*tile.ARow:]
+		for q := range all.count() {
+			tile.Width, tile.Cols = all.width(q)
+			tile.BK = tile.Width
+			tile.C = c[i*tile.CRow+q*all.p:]
+			switch {
+			case p.shared:
+				tile.B = sharedOf[T](p.d, 0, p.k*panelsFor(p.level, p.n).wide())[(j0+q*all.p)*p.k+l*tile.Width:]
+			case !p.plainB:
+				tile.B = buf[p.bAt+q*all.p*k:]
+			case tile.Cols == tile.Width:
+				tile.B, tile.BK = p.b.s[atB+l*p.b.r+q*all.p:], p.b.r
+			default:
+				tile.B = buf[p.tail:]
+				if i == 0 {
+					p.b.panel(p.level, tile.B, atB+l*p.b.r+q*all.p, k, tile.Cols, tile.Width)
 				}
 			}
-		},
-	})
+			tile.Run(p.level)
+		}
+	}
+}
+
+// scaleRows is c = beta c where products are added to it later, and where there are none.
+func scaleRows[T float](c []T, m, n, stride int, beta T, alone bool) {
+	if beta == 1 || beta == 0 && !alone {
+		return
+	}
+	for i := range m {
+		row := c[i*stride:][:n]
+		for j, v := range row {
+			if beta == 0 {
+				row[j] = 0
+			} else {
+				row[j] = beta * v
+			}
+		}
+	}
+}
+
+// add is element i = v + beta times what it was.
+func (o *operand[T]) add(i int, v, beta T) {
+	if o.s != nil {
+		if beta != 0 {
+			v += beta * o.s[i]
+		}
+		o.s[i] = v
+		return
+	}
+	if beta != 0 {
+		v += beta * o.at(i)
+	}
+	o.to(i, v)
 }
 
 func rowStride(v device.View) int { return int(v.Str[v.Rank-2]) }
 
 func colStride(v device.View) int { return int(v.Str[v.Rank-1]) }
-
-func typesAre[T float](vs ...device.View) bool {
-	for _, v := range vs {
-		if v.Type != dtypeOf[T]() {
-			return false
-		}
-	}
-	return true
-}
-
-// matMulThin is the product of a few rows with a matrix that lies row by row: y's rows are sums of rows of b.
-func matMulThin[T float](d *Device, y, a, b device.View, alpha, beta float64) {
-	oy, oa, ob := newOperand[T](y), newOperand[T](a), newOperand[T](b)
-	m, n, k := y.D(-2), y.D(-1), a.D(-1)
-	lead := y.Dim[:y.Rank-2]
-	batches := 1
-	for _, x := range lead {
-		batches *= int(x)
-	}
-	nb := blocks(n, 512, 8)
-	nt := (n + nb - 1) / nb
-	d.reserve(nb * sizeOf[T]())
-	al, be := T(alpha), T(beta)
-	d.enqueue("MatMul", []device.View{y}, []device.View{a, b}, 2*float64(batches)*float64(m)*float64(n)*float64(k), phase{
-		n: batches * nt,
-		run: func(part, worker int) {
-			batch, j0 := part/nt, part%nt*nb
-			sum := scratchOf[T](d, worker, nb)[:min(nb, n-j0)]
-			atY, atA, atB := oy.origin(batch, lead), oa.origin(batch, lead), ob.origin(batch, lead)+j0
-			s := sink[T]{c: oy.s, off: atY + j0*oy.c, rs: oy.r, cs: oy.c, alpha: al, beta: be}
-			for i := range m {
-				clear(sum)
-				l := 0
-				for ; l+4 <= k; l += 4 {
-					x, p := atA+i*oa.r+l*oa.c, atB+l*ob.r
-					axpy4(sum, ob.s[p:], ob.s[p+ob.r:], ob.s[p+2*ob.r:], ob.s[p+3*ob.r:], oa.s[x], oa.s[x+oa.c], oa.s[x+2*oa.c], oa.s[x+3*oa.c])
-				}
-				for ; l < k; l++ {
-					v := oa.s[atA+i*oa.r+l*oa.c]
-					for j, w := range ob.s[atB+l*ob.r:][:len(sum)] {
-						sum[j] += v * w
-					}
-				}
-				for j, v := range sum {
-					s.set(i, j, v)
-				}
-			}
-		},
-	})
-}
-
-// axpy4 is: y[j] += a0*x0[j] + a1*x1[j] + a2*x2[j] + a3*x3[j], from left to right.
-func axpy4[T float](y, x0, x1, x2, x3 []T, a0, a1, a2, a3 T) {
-	x0, x1, x2, x3 = x0[:len(y)], x1[:len(y)], x2[:len(y)], x3[:len(y)]
-	for j, v := range y {
-		v += a0 * x0[j]
-		v += a1 * x1[j]
-		v += a2 * x2[j]
-		y[j] = v + a3*x3[j]
-	}
-}
 
 // matMulInt is the product of integers, in int64, and stored with saturation if alpha or beta is not whole.
 func matMulInt(d *Device, y, a, b device.View, alpha, beta float64) {

@@ -38,10 +38,11 @@ func TestOffsets(t *testing.T) {
 	for names, offsets := range map[string][]uintptr{
 		"tileA, tileB, tileC, tileBias = 0, 24, 48, 72": {unsafe.Offsetof(x.A), unsafe.Offsetof(x.B), unsafe.Offsetof(x.C), unsafe.Offsetof(x.Bias), 0, 24, 48, 72},
 		"tileSegs, tileNSegs = 96, 104":                 {unsafe.Offsetof(x.Segs), unsafe.Offsetof(x.Segs) + 8, 96, 104},
-		"tileARow, tileAK, tileCRow = 120, 128, 136":    {unsafe.Offsetof(x.ARow), unsafe.Offsetof(x.AK), unsafe.Offsetof(x.CRow), 120, 128, 136},
-		"tileRows, tileCols, tileWidth = 144, 152, 160": {unsafe.Offsetof(x.Rows), unsafe.Offsetof(x.Cols), unsafe.Offsetof(x.Width), 144, 152, 160},
-		"tileByCols, tileFlags = 168, 176":              {unsafe.Offsetof(x.ByCols), unsafe.Offsetof(x.Flags), 168, 176},
-		"tileAlpha = 184":                               {unsafe.Offsetof(x.Alpha), 184},
+		"tileARow, tileAK, tileBK = 120, 128, 136":      {unsafe.Offsetof(x.ARow), unsafe.Offsetof(x.AK), unsafe.Offsetof(x.BK), 120, 128, 136},
+		"tileCRow = 144":                                {unsafe.Offsetof(x.CRow), 144},
+		"tileRows, tileCols, tileWidth = 152, 160, 168": {unsafe.Offsetof(x.Rows), unsafe.Offsetof(x.Cols), unsafe.Offsetof(x.Width), 152, 160, 168},
+		"tileByCols, tileFlags = 176, 184":              {unsafe.Offsetof(x.ByCols), unsafe.Offsetof(x.Flags), 176, 184},
+		"tileAlpha = 192":                               {unsafe.Offsetof(x.Alpha), 192},
 		"segSize = 24":                                  {unsafe.Sizeof(Seg{}), 24},
 		"flagAdd, flagRelu, flagScale = 1, 2, 4":        {Add, Relu, Scale, 1, 2, 4},
 	} {

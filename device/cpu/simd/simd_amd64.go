@@ -33,3 +33,6 @@ func tile32(t *Tile[float32], l Level) bool {
 	}
 	return true
 }
+
+//go:noescape
+func transpose32(dst, src *float32, rows, cols, dstStride, srcStride int)

@@ -7,3 +7,5 @@ func detect() Level { return Generic }
 func tile32(*Tile[float32], Level) bool { return false }
 
 func copyRows32(Level, *float32, *float32, int, int, int, int) bool { return false }
+
+func transpose32(_, _ *float32, _, _, _, _ int) { panic("simd: no vector kernels here") }

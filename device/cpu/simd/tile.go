@@ -8,19 +8,19 @@ type Seg struct{ A, B, K int }
 
 // Tile is a block of a product: Rows x Cols sums, each over all Segs in their order, and in a segment over k from 0 on, of
 //
-//	A[seg.A + i ARow + k AK] B[seg.B + k Width + j]      i < Rows, j < Cols
+//	A[seg.A + i ARow + k AK] B[seg.B + k BK + j]      i < Rows, j < Cols
 //
 // and then
 //
 //	C[i CRow + j] = relu(alpha sum + Bias[j] + C[i CRow + j])
 //
-// of which Flags say what is done. B is read in whole rows of Width, which is the level's Panel or half of it. If ByCols
-// is 1 ARow is 1, else AK is. Rows is at most the level's Rows(Width). The vector kernels do not check the places of
-// segments: those are the caller's promise.
+// of which Flags say what is done. Of each row of B Width elements are read, which is the level's Panel or half of it; a
+// packed panel has BK = Width. If ByCols is 1 ARow is 1, else AK is. Rows is at most the level's Rows(Width). The vector
+// kernels do not check the places of segments: those are the caller's promise.
 type Tile[T Float] struct {
 	A, B, C, Bias []T // Bias nil: none
 	Segs          []Seg
-	ARow, AK      int
+	ARow, AK, BK  int
 	CRow          int
 	Rows, Cols    int
 	Width         int
@@ -91,7 +91,7 @@ func (t *Tile[T]) dot4x2(sum *[8]T, s Seg, i, j int) {
 	c00, c01, c10, c11, c20, c21, c30, c31 := sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]
 	at := 0
 	for k := range s.K {
-		b0, b1 := b[k*t.Width], b[k*t.Width+next]
+		b0, b1 := b[k*t.BK], b[k*t.BK+next]
 		x0, x1, x2, x3 := a0[at], a1[at], a2[at], a3[at]
 		c00 += x0 * b0
 		c01 += x0 * b1

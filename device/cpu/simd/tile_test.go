@@ -37,15 +37,16 @@ func randomTile(r *rand.Rand, rows, cols, width, byCols, flags int, ks ...int) T
 	if byCols == 1 {
 		t.ARow, t.AK = 1, rows+r.IntN(4)
 	}
+	t.BK = width + r.IntN(2)*r.IntN(9)
 	at := 0
 	for _, k := range ks {
-		t.Segs = append(t.Segs, Seg{A: at * t.AK, B: at * width, K: k})
+		t.Segs = append(t.Segs, Seg{A: at * t.AK, B: at * t.BK, K: k})
 		at += k
 	}
 	r.Shuffle(len(t.Segs), func(i, j int) { t.Segs[i], t.Segs[j] = t.Segs[j], t.Segs[i] })
 	if total > 0 {
 		t.A = random(r, (rows-1)*t.ARow+(total-1)*t.AK+1)
-		t.B = random(r, total*width)
+		t.B = random(r, (total-1)*t.BK+width)
 	}
 	t.C = random(r, (rows-1)*t.CRow+cols)
 	if r.IntN(2) == 0 {

@@ -16,6 +16,7 @@ func main() {
 		"copy_avx2_amd64.s":   copyFile(avx2),
 		"tile_avx512_amd64.s": tileFile(avx512),
 		"tile_avx2_amd64.s":   tileFile(avx2),
+		"transpose_amd64.s":   transposeFile(),
 	} {
 		if err := os.WriteFile(filepath.Join(*out, name), []byte(f.String()), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "simd/_gen:", err)

@@ -6,10 +6,11 @@ import "fmt"
 const (
 	tileA, tileB, tileC, tileBias = 0, 24, 48, 72
 	tileSegs, tileNSegs           = 96, 104
-	tileARow, tileAK, tileCRow    = 120, 128, 136
-	tileRows, tileCols, tileWidth = 144, 152, 160
-	tileByCols, tileFlags         = 168, 176
-	tileAlpha                     = 184
+	tileARow, tileAK, tileBK      = 120, 128, 136
+	tileCRow                      = 144
+	tileRows, tileCols, tileWidth = 152, 160, 168
+	tileByCols, tileFlags         = 176, 184
+	tileAlpha                     = 192
 	segSize                       = 24
 	flagAdd, flagRelu, flagScale  = 1, 2, 4
 )
@@ -63,11 +64,12 @@ func (t *tiler) name() string {
 	return fmt.Sprintf("%s%dx%d_%s<>", form, t.rows, t.vecs, t.isa.name)
 }
 
-// step multiplies one row of b, k rows on, with the column of a that meets it.
+// step multiplies one row of b with the column of a that meets it, k elements on.
 func (t *tiler) step(k int) {
 	for v := range t.vecs {
-		t.op("VMOVUPS %d(BX), %s", t.bytes()*(k*t.vecs+v), t.b(v))
+		t.op("VMOVUPS %d(BX), %s", t.bytes()*v, t.b(v))
 	}
+	t.op("ADDQ R11, BX")
 	for r := range t.rows {
 		if t.isa == avx512 {
 			for v := range t.vecs {
@@ -91,7 +93,6 @@ func (t *tiler) advance(n int) {
 			t.op("ADDQ $%d, %s", 4*n, bases[i])
 		}
 	}
-	t.op("ADDQ $%d, BX", n*t.vecs*t.bytes())
 }
 
 const unroll = 4
@@ -114,6 +115,8 @@ func (t *tiler) kernel() {
 		t.op("MOVQ %d(DI), R9", tileARow)
 	}
 	t.op("SHLQ $2, R9")
+	t.op("MOVQ %d(DI), R11", tileBK)
+	t.op("SHLQ $2, R11")
 	seg, loop, rest, one, next, done := t.label("seg"), t.label("loop"), t.label("rest"), t.label("one"), t.label("next"), t.label("done")
 	t.op("TESTQ CX, CX")
 	t.op("JZ %s", done)

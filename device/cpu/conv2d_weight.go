@@ -1,0 +1,317 @@
+package cpu
+
+import (
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
+)
+
+// weightGrad is the gradient of a convolution to its weights: for each tap a product of the channels of dy with those of
+// x over all positions that the tap has. A part has some channels of both; it stages bands of rows of a few images, as
+// (row, column, image, channel), in which the positions of a row that a tap has are neighbours in both; its sums grow
+// in memory from band to band. Panels lie along the channels of x, or along those of dy where that wastes less.
+type weightGrad[T float] struct {
+	d            *Device
+	level        simd.Level
+	c            conv
+	x, dy, dw    []T
+	beta         T
+	n            int      // of dw
+	rows, cols   []extent // for each row and column of the kernel
+	few          bool     // the taps of a position are staged side by side, as channels of one tap
+	taps, xc     int      // and channels of x, as they are staged
+	across       bool     // panels lie along the channels of dy
+	vec          panels
+	row, high    int  // channels along the rows of tiles, and those of a part
+	images, band int  // of a stage
+	splits, each int  // of the images, with sums of their own, and stages of images of each
+	aside        bool // sums grow beside dw
+	segments     [][]simd.Seg
+}
+
+// extent is the positions from lo to hi-1 along an axis of dy that a tap has, and the first one's in x.
+type extent struct{ lo, hi, at int }
+
+// extents lists them for each tap of an axis.
+func extents(n, size, kernel int, stride, pad, dil int32) []extent {
+	all := make([]extent, kernel)
+	for i, taps := range forwardTaps(n, size, kernel, stride, pad, dil) {
+		for _, t := range taps {
+			e := &all[t.k]
+			if e.hi == 0 {
+				e.lo, e.at = i, t.at
+			}
+			e.hi = i + 1
+		}
+	}
+	return all
+}
+
+const (
+	weightImages = 8       // images of a stage at least, if there are
+	weightHigh   = 64      // channels of a part along the rows of tiles
+	weightParts  = 16      // parts at least, if sums stay small
+	weightSums   = 1 << 21 // elements of all splits together
+)
+
+// Conv2DGradWeight is dw = gradient of conv(x, w) to w from dy (N,OH,OW,O), + beta dw; dw (O,KH,KW,C/G).
+func (d *Device) Conv2DGradWeight(dw, x, dy device.View, p device.Conv2D, beta float64) bool {
+	if !convServes(x, dw, dy) {
+		return false
+	}
+	if x.Type == device.F64 {
+		conv2DGradWeight[float64](d, dw, x, dy, p, beta)
+	} else {
+		conv2DGradWeight[float32](d, dw, x, dy, p, beta)
+	}
+	return true
+}
+
+func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D, beta float64) {
+	c := newConv(x, dy, dw.D(1), dw.D(2), p)
+	c.flatten()
+	g := &weightGrad[T]{d: d, level: levelFor[T](), c: c, x: slice[T](x), dy: slice[T](dy), dw: slice[T](dw), beta: T(beta), n: dw.Len(),
+		rows: extents(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: extents(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW)}
+	g.plan()
+	d.reserve(g.scratch(g.images, g.band) * sizeOf[T]())
+	parts := c.groups * g.vec.count() * ceil(g.row, g.high)
+	phases := []phase{{n: g.splits * parts, run: func(part, worker int) {
+		split, part := part/parts, part%parts
+		q, r, group := part%g.vec.count(), part/g.vec.count()%ceil(g.row, g.high), part/g.vec.count()/ceil(g.row, g.high)
+		g.part(worker, split, group, q, r*g.high)
+	}}}
+	if g.aside {
+		d.shared(g.splits * g.n * sizeOf[T]())
+		phases = append(phases, phase{n: c.groups * c.og, run: func(o, _ int) { g.collect(o) }})
+	}
+	d.enqueue("Conv2DGradWeight", []device.View{dw}, []device.View{x, dy}, c.flops(), phases...)
+}
+
+// plan decides how the work is cut, by shapes alone.
+func (g *weightGrad[T]) plan() {
+	c := &g.c
+	g.taps, g.xc = c.taps(), c.cg
+	if g.few = c.cg < fewChannels && g.taps > 1; g.few {
+		g.taps, g.xc = 1, g.taps*c.cg
+	}
+	alongX, alongY := panelsFor(g.level, g.xc), panelsFor(g.level, c.og)
+	g.vec, g.row = alongX, c.og
+	if g.across = alongX.wide()*c.og > alongY.wide()*g.xc; g.across {
+		g.vec, g.row = alongY, g.xc
+	}
+	g.high = blocks(g.row, weightHigh, 1)
+	g.images, g.band = 1, c.oh
+	for g.images < c.n && g.scratch(g.images+1, g.band)*sizeOf[T]() <= stageBytes {
+		g.images++
+	}
+	if least := min(c.n, weightImages); g.images < least {
+		g.images, g.band = least, 1
+		for g.band < c.oh && g.scratch(g.images, g.band+1)*sizeOf[T]() <= stageBytes {
+			g.band++
+		}
+	}
+	g.images, g.band = blocks(c.n, g.images, 1), blocks(c.oh, g.band, 1)
+	stages := ceil(c.n, g.images)
+	g.splits = max(1, min(ceil(weightParts, c.groups*g.vec.count()*ceil(g.row, g.high)), stages, weightSums/g.n))
+	g.each = ceil(stages, g.splits)
+	g.splits = ceil(stages, g.each)
+	g.aside = g.splits > 1 || g.across
+	runs := g.band
+	if c.p.StrideW > 1 {
+		runs *= c.ow
+	}
+	for range g.d.perWorker {
+		g.segments = append(g.segments, make([]simd.Seg, 0, runs))
+	}
+}
+
+// pixels is the elements of a pixel of x and of dy in a stage.
+func (g *weightGrad[T]) pixels() (x, y int) {
+	width := min(g.vec.p, g.vec.wide())
+	switch {
+	case g.few && g.across:
+		return g.xc, width
+	case g.few:
+		return g.vec.wide(), g.high
+	case g.across:
+		return g.high, width
+	}
+	return width, g.high
+}
+
+// xRows is the rows of x that rows i0 to i1-1 of dy are made of.
+func (g *weightGrad[T]) xRows(i0, i1 int) (lo, hi int) {
+	lo, hi = g.c.h, 0
+	for _, e := range g.rows {
+		if a, b := max(e.lo, i0), min(e.hi, i1); a < b {
+			s := int(g.c.p.StrideH)
+			lo, hi = min(lo, e.at+(a-e.lo)*s), max(hi, e.at+(b-1-e.lo)*s+1)
+		}
+	}
+	return min(lo, hi), hi
+}
+
+// scratch is the elements of a stage: x first, then, from xScratch on, dy.
+func (g *weightGrad[T]) scratch(images, band int) int {
+	_, y := g.pixels()
+	return g.xScratch(images, band) + band*g.c.ow*images*y
+}
+
+func (g *weightGrad[T]) xScratch(images, band int) int {
+	x, _ := g.pixels()
+	if g.few {
+		return band * g.c.ow * images * x
+	}
+	most := 0
+	for i := 0; i < g.c.oh; i += band {
+		lo, hi := g.xRows(i, min(i+band, g.c.oh))
+		most = max(most, hi-lo)
+	}
+	return most * g.c.w * images * x
+}
+
+// part sums panel q and the channels from r on of a group over the images of a split.
+func (g *weightGrad[T]) part(worker, split, group, q, r int) {
+	c := &g.c
+	width, cols := g.vec.width(q)
+	high := min(g.high, g.row-r)
+	buf := scratchOf[T](g.d, worker, g.scratch(g.images, g.band))
+	clear(buf) // columns that a panel lacks are read
+	xPixel, yPixel := g.pixels()
+	xs, ys := buf[:g.xScratch(g.images, g.band)], buf[g.xScratch(g.images, g.band):]
+	tile := simd.Tile[T]{Width: width, Cols: cols, ARow: 1, ByCols: 1}
+	var to []T
+	if to = g.dw; g.aside {
+		to = sharedOf[T](g.d, split*g.n*sizeOf[T](), g.n)
+	}
+	xFrom, xMany, yFrom, yMany := q*g.vec.p, cols, r, high
+	if g.across {
+		xFrom, xMany, yFrom, yMany = r, high, q*g.vec.p, cols
+		tile.A, tile.B, tile.AK, tile.BK, tile.CRow = xs, ys, xPixel, yPixel, c.og
+		to = to[(group*g.taps*g.xc+r)*c.og+q*g.vec.p:]
+	} else {
+		tile.A, tile.B, tile.AK, tile.BK, tile.CRow = ys, xs, yPixel, xPixel, g.taps*g.xc
+		to = to[(group*c.og+r)*g.taps*g.xc+q*g.vec.p:]
+	}
+	if !g.aside && g.beta != 0 {
+		for t := range g.taps {
+			scaleRows(to[t*g.xc:], high, cols, tile.CRow, g.beta, false)
+		}
+		tile.Flags = simd.Add
+	}
+	// The columns of a gathered stage are all taps: a part begins at its own.
+	if g.few && g.across {
+		tile.A = tile.A[r:]
+	} else if g.few {
+		tile.B = tile.B[q*g.vec.p:]
+	}
+	for n0 := split * g.each * g.images; n0 < min((split+1)*g.each*g.images, c.n); n0 += g.images {
+		n := min(g.images, c.n-n0)
+		for i0 := 0; i0 < c.oh; i0 += g.band {
+			i1 := min(i0+g.band, c.oh)
+			lo, hi := g.xRows(i0, i1)
+			x, dy := g.x[n0*c.x[0]+group*c.cg:], g.dy[n0*c.y[0]+group*c.og+yFrom:]
+			if g.few {
+				g.gather(xs, x, n, i0, i1, xPixel)
+			} else {
+				stageRows(xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
+			}
+			stageRows(ys, dy, c.y, n, i0, i1, c.ow, yMany, yPixel)
+			g.tiles(&tile, worker, to, n, i0, i1, lo, high)
+			tile.Flags = simd.Add
+		}
+	}
+}
+
+// tiles adds, or sets at first, the products of one stage for all taps.
+func (g *weightGrad[T]) tiles(tile *simd.Tile[T], worker int, to []T, n, i0, i1, lo, high int) {
+	each := tileRows(high, g.level.Rows(tile.Width))
+	a := tile.A
+	for t := range g.taps {
+		tile.Segs = g.segs(g.segments[worker], tile, t, n, i0, i1, lo)
+		at := t * g.xc
+		if g.across {
+			at *= g.c.og
+		}
+		for r := 0; r < high; r += each {
+			tile.Rows = min(each, high-r)
+			tile.A, tile.C = a[r:], to[at+r*tile.CRow:]
+			tile.Run(g.level)
+		}
+	}
+	tile.A = a
+}
+
+// segs lists the runs of positions that tap t has in rows i0 to i1-1 of n staged images, lo the first staged row of x.
+func (g *weightGrad[T]) segs(s []simd.Seg, tile *simd.Tile[T], t, n, i0, i1, lo int) []simd.Seg {
+	s = s[:0]
+	c := &g.c
+	add := func(y, x, k int) {
+		if g.across {
+			y, x = x, y
+		}
+		s = append(s, simd.Seg{A: y * n * tile.AK, B: x * n * tile.BK, K: k * n})
+	}
+	if g.few {
+		add(0, 0, (i1-i0)*c.ow)
+		return s
+	}
+	r, w := g.rows[t/c.kw], g.cols[t%c.kw]
+	for i := max(r.lo, i0); i < min(r.hi, i1); i++ {
+		x := (r.at+(i-r.lo)*int(c.p.StrideH)-lo)*c.w + w.at
+		y := (i-i0)*c.ow + w.lo
+		if c.p.StrideW == 1 {
+			add(y, x, w.hi-w.lo)
+			continue
+		}
+		for j := range w.hi - w.lo {
+			add(y+j, x+j*int(c.p.StrideW), 1)
+		}
+	}
+	return s
+}
+
+// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each.
+func stageRows[T float](stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
+	for i := range n {
+		for r := lo; r < hi; r++ {
+			copyPixels(stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:], w, channels, n*pixel, s[2])
+		}
+	}
+}
+
+// gather stages the taps of each position of rows i0 to i1-1 of dy, zeros for padding.
+func (g *weightGrad[T]) gather(stage, x []T, n, i0, i1, pixel int) {
+	c := &g.c
+	clear(stage[:(i1-i0)*c.ow*n*pixel])
+	for r, rows := range g.rows {
+		for k, cols := range g.cols {
+			for i := max(rows.lo, i0); i < min(rows.hi, i1); i++ {
+				for j := cols.lo; j < cols.hi; j++ {
+					at := ((i-i0)*c.ow+j)*n*pixel + (r*c.kw+k)*c.cg
+					from := (rows.at+(i-rows.lo)*int(c.p.StrideH))*c.x[1] + (cols.at+(j-cols.lo)*int(c.p.StrideW))*c.x[2]
+					copyPixels(stage[at:], x[from:], n, c.cg, pixel, c.x[0])
+				}
+			}
+		}
+	}
+}
+
+// collect is dw = the sums of all splits + beta dw, for output channel o.
+func (g *weightGrad[T]) collect(o int) {
+	k := g.taps * g.xc
+	w := g.dw[o*k:][:k]
+	from, step := o*k, 1
+	if g.across {
+		from, step = o/g.c.og*k*g.c.og+o%g.c.og, g.c.og
+	}
+	for i, v := range w {
+		var sum T
+		for s := range g.splits {
+			sum += sharedOf[T](g.d, s*g.n*sizeOf[T](), g.n)[from+i*step]
+		}
+		if g.beta != 0 {
+			sum += g.beta * v
+		}
+		w[i] = sum
+	}
+}

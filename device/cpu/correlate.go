@@ -1,0 +1,194 @@
+package cpu
+
+import (
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
+)
+
+// correlation is the loop that both the convolution and its gradient to the input are: each position of y is a sum over
+// taps, each of a pixel of x times a matrix of weights. What differs is which pixel a tap meets.
+//
+// A tile's rows are the same position in up to 15 images: all have the same taps, so none is spent on padding, whatever
+// the stride. A part stages a band of rows of those images, as (row, column, image, channel), so that a tile's rows are
+// neighbours; then all its tiles read from there. With few channels the stage holds (position, image, tap, channel).
+type correlation[T float] struct {
+	d            *Device
+	level        simd.Level
+	x, y         []T
+	xs, ys       [3]int // strides of images, rows and pixels
+	n            int
+	h, w, ic     int // of x, channels of a group
+	oh, ow, oc   int // of y
+	groups       int
+	kh, kw       int
+	rows, cols   [][]tap // for each row and column of y
+	weights      int     // elements of packed weights: (group, panel, tap, ic, width)
+	bias         []T
+	act          device.UnOp
+	images, band int // of a part: images, rows of y
+	few          bool
+	pixel        int          // elements between neighbours in the stage
+	together     int          // panels of weights that stay in a cache while a band's tiles pass by
+	segments     [][]simd.Seg // room for each worker
+}
+
+const (
+	convImages    = 15        // the most rows of a tile
+	fewChannels   = 8         // under so many the taps of a position are staged side by side
+	togetherBytes = 400 << 10 // of weights
+)
+
+// phases packs the weights, then computes.
+func (q *correlation[T]) phases(pack phase) []phase {
+	q.images = tileRows(q.n, convImages)
+	q.few = q.ic < fewChannels && q.kh*q.kw > 1
+	depth := q.kh * q.kw * q.ic
+	q.pixel = roomy[T](q.ic)
+	if q.few {
+		q.pixel = roomy[T](depth)
+	}
+	q.band = 1
+	for q.band < q.oh && q.stage(q.band+1)*sizeOf[T]() <= stageBytes {
+		q.band++
+	}
+	q.band = blocks(q.oh, q.band, 1)
+	q.together = max(1, togetherBytes/(depth*q.level.Panel()*sizeOf[T]()))
+	for range q.d.perWorker {
+		q.segments = append(q.segments, make([]simd.Seg, 0, q.kh*q.kw))
+	}
+	q.d.reserve(q.stage(q.band) * sizeOf[T]())
+	q.d.shared(q.weights * sizeOf[T]())
+	bands := ceil(q.oh, q.band)
+	all := ceil(q.n, q.images) * bands
+	return []phase{pack, {n: all * q.groups, run: func(part, worker int) {
+		g, n0, i0 := part/all, part/bands%ceil(q.n, q.images)*q.images, part%bands*q.band
+		q.part(g, n0, min(q.images, q.n-n0), i0, min(i0+q.band, q.oh), scratchOf[T](q.d, worker, q.stage(q.band)), q.segments[worker])
+	}}}
+}
+
+// stage is the number of elements that the largest stage for a band of rows of y has.
+func (q *correlation[T]) stage(band int) int {
+	if q.few {
+		return band * q.ow * q.images * q.pixel
+	}
+	most := 0
+	for i := 0; i < q.oh; i += band {
+		lo, hi := q.meets(i, min(i+band, q.oh))
+		most = max(most, hi-lo)
+	}
+	return most * q.w * q.images * q.pixel
+}
+
+// meets is the rows of x that rows i0 to i1-1 of y are made of.
+func (q *correlation[T]) meets(i0, i1 int) (lo, hi int) {
+	lo, hi = q.h, 0
+	for _, taps := range q.rows[i0:i1] {
+		for _, t := range taps {
+			lo, hi = min(lo, t.at), max(hi, t.at+1)
+		}
+	}
+	return min(lo, hi), hi
+}
+
+// part computes rows i0 to i1-1 of y for n images from n0 on and group g.
+func (q *correlation[T]) part(g, n0, n, i0, i1 int, stage []T, segs []simd.Seg) {
+	lo, hi := q.meets(i0, i1)
+	x := q.x[n0*q.xs[0]+g*q.ic:]
+	if q.few {
+		q.gather(stage, x, n, i0, i1)
+	} else {
+		stageRows(stage, x, q.xs, n, lo, hi, q.w, q.ic, q.pixel)
+	}
+	all := panelsFor(q.level, q.oc)
+	depth := q.kh * q.kw * q.ic
+	tile := simd.Tile[T]{ARow: q.pixel, AK: 1, CRow: q.ys[0]}
+	if q.act == device.Relu {
+		tile.Flags = simd.Relu
+	}
+	weights := sharedOf[T](q.d, 0, q.weights)[g*depth*all.wide():]
+	high := tileRows(n, q.level.Rows(min(all.p, all.wide())))
+	for first := 0; first < all.count(); first += q.together {
+		last := min(first+q.together, all.count())
+		for i := i0; i < i1; i++ {
+			for j := range q.ow {
+				tile.Width = 0
+				to := q.y[n0*q.ys[0]+i*q.ys[1]+j*q.ys[2]+g*q.oc:]
+				for p := first; p < last; p++ {
+					width, cols := all.width(p)
+					if width != tile.Width {
+						tile.Segs = q.segs(segs[:0], i-i0, lo, i, j, n, width)
+					}
+					tile.Width, tile.BK, tile.Cols = width, width, cols
+					tile.B = weights[p*all.p*depth:]
+					if q.bias != nil {
+						tile.Bias = q.bias[g*q.oc+p*all.p:][:cols]
+					}
+					for r := 0; r < n; r += high {
+						tile.Rows = min(high, n-r)
+						tile.A, tile.C = stage[r*q.pixel:], to[r*q.ys[0]+p*all.p:]
+						tile.Run(q.level)
+						q.activate(&tile)
+					}
+				}
+			}
+		}
+	}
+}
+
+// segs lists the products of position (i, j), whose row is row in the band, lo being the first staged row.
+func (q *correlation[T]) segs(s []simd.Seg, row, lo, i, j, n, width int) []simd.Seg {
+	if q.few {
+		return append(s, simd.Seg{A: (row*q.ow + j) * n * q.pixel, K: q.kh * q.kw * q.ic})
+	}
+	for _, r := range q.rows[i] {
+		for _, c := range q.cols[j] {
+			s = append(s, simd.Seg{A: ((r.at-lo)*q.w + c.at) * n * q.pixel, B: (r.k*q.kw + c.k) * q.ic * width, K: q.ic})
+		}
+	}
+	return s
+}
+
+// activate applies what a tile cannot.
+func (q *correlation[T]) activate(t *simd.Tile[T]) {
+	if q.act != device.Identity && q.act != device.Relu {
+		for r := range t.Rows {
+			activate(q.act, t.C[r*t.CRow:][:t.Cols])
+		}
+	}
+}
+
+// copyPixels copies n runs of c elements, from stride from to stride to.
+func copyPixels[T float](dst, src []T, n, c, to, from int) {
+	for i := range n {
+		copyFew(dst[i*to:][:c], src[i*from:])
+	}
+}
+
+// copyFew is copy(dst, src[:len(dst)]).
+func copyFew[T float](dst, src []T) {
+	src = src[:len(dst)]
+	if len(dst) > 8 {
+		copy(dst, src)
+		return
+	}
+	//lint:ignore S1001 for a few elements a call of memmove costs more than a loop
+	for i, v := range src {
+		dst[i] = v
+	}
+}
+
+// gather stages the taps of each position of rows i0 to i1-1 of y, zeros for padding.
+func (q *correlation[T]) gather(stage, x []T, n, i0, i1 int) {
+	clear(stage[:(i1-i0)*q.ow*n*q.pixel])
+	for i := i0; i < i1; i++ {
+		for j := range q.ow {
+			at := ((i-i0)*q.ow + j) * n * q.pixel
+			for _, r := range q.rows[i] {
+				for _, c := range q.cols[j] {
+					to, from := at+(r.k*q.kw+c.k)*q.ic, r.at*q.xs[1]+c.at*q.xs[2]
+					copyPixels(stage[to:], x[from:], n, q.ic, q.pixel, q.xs[0])
+				}
+			}
+		}
+	}
+}
