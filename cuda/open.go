@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/acumen-ml/acumen/cuda/driver"
 	"github.com/acumen-ml/acumen/cuda/kernels"
@@ -30,6 +31,7 @@ func Open(index int) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{index: index, gpu: p}
+	d.unpackKernels()
 	if d.ctx, err = g.Open(); err != nil {
 		return nil, occupied(index, g, err)
 	}
@@ -65,7 +67,7 @@ func find(index int) (driver.GPU, properties, error) {
 		return refuse(fmt.Sprintf("%s is in compute mode %s", p.name, mode), "an administrator allows its use by `nvidia-smi -c DEFAULT`")
 	}
 	for _, file := range kernels.Files() {
-		_, arch, err := kernels.Image(file, p.major, p.minor)
+		arch, err := kernels.Arch(file, p.major, p.minor)
 		if err != nil {
 			return refuse(fmt.Sprintf("%s has compute capability %d.%d, for which this program has no kernels: %v", p.name, p.major, p.minor, err),
 				"compute capability 7.5 (Turing) is the least; use another GPU, or --device cpu")
@@ -173,6 +175,17 @@ func (d *Device) setUp() error {
 		return err
 	}
 	return d.stream.Sync()
+}
+
+// unpackKernels begins to unpack the images that loadKernels takes, beside each other and beside what the driver does.
+func (d *Device) unpackKernels() {
+	var files []string
+	for _, k := range kernelTable {
+		if !slices.Contains(files, k.file) {
+			files = append(files, k.file)
+			go kernels.Image(k.file, d.gpu.major, d.gpu.minor)
+		}
+	}
 }
 
 func (d *Device) loadKernels() error {

@@ -109,7 +109,7 @@ class DockerfileCudaTest(unittest.TestCase):
             for path in line.split():
                 self.assertTrue(keeps(path), f"the Makefile includes {path}: .dockerignore leaves it out")
         for path in (".git/config", "bin/acumen", "build/sim/libcuda.so.1", "runs/lenet5-001/best.safetensors", "data/x", "venv/bin/python",
-                     "cuda/kernels/cubin/fill.sm_90.cubin.gz", "cmd/acumen/main_test.go", "cuda/sim/sim.h", "model/testdata/x", ".env"):
+                     "cuda/kernels/cubin/fill.sm_90.cubin.xz", "cmd/acumen/main_test.go", "cuda/sim/sim.h", "model/testdata/x", ".env"):
             self.assertFalse(keeps(path), path)
         for path in ROOT.rglob("*.go"):
             name = str(path.relative_to(ROOT))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compiles cuda/kernels/*.cu to machine code for each GPU architecture, for embed.go to embed.
 
-Writes cubin/NAME.ARCH.cubin.gz (PTX: NAME.compute_80.ptx.gz) and cubin/index.json, and makes only what is out of date.
+Writes cubin/NAME.ARCH.cubin.xz (PTX: NAME.compute_80.ptx.xz) and cubin/index.json, and makes only what is out of date.
 The compiler is NVRTC, or nvcc where a toolkit is installed; cuda/toolchain.sh finds or fetches it. In the comment that
 a file begins with,
 
@@ -20,9 +20,9 @@ import collections
 import concurrent.futures
 import contextlib
 import fcntl
-import gzip
 import hashlib
 import json
+import lzma
 import multiprocessing
 import os
 import pathlib
@@ -40,7 +40,7 @@ import resources  # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 ARCHS = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_120", "compute_80"]
-FORMAT = 1  # of what is written: a new number makes everything anew
+FORMAT = 2  # of what is written: a new number makes everything anew
 
 KERNEL = re.compile(r"^[ \t]*KERNEL\(\s*(\w+)\s*,", re.M)
 HEAD = re.compile(r"\A(?:[ \t]*(?://[^\n]*|#pragma once)?\n)*")
@@ -118,7 +118,7 @@ class Folder:
         made_from = [FORMAT, self.compiler.identity, source.options, arch, source.digest()]
         key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
         ending = "ptx" if arch.startswith("compute_") else "cubin"
-        return Image(source, arch, key, self.state / f"{source.name}.{arch}.json", self.out / f"{source.name}.{arch}.{ending}.gz")
+        return Image(source, arch, key, self.state / f"{source.name}.{arch}.json", self.out / f"{source.name}.{arch}.{ending}.xz")
 
     def read(self, image):
         """The state of an image that is up to date, else None."""
@@ -126,7 +126,23 @@ class Folder:
             state = json.loads(image.state.read_text())
         except (OSError, ValueError):
             return None
-        return state if state.get("key") == image.key and (not self.keep or image.target.exists()) else None
+        if state.get("key") != image.key or self.keep and not image.target.exists() and not self.twin(image, state):
+            return None
+        return state
+
+    def twin(self, image, state):
+        """Whether another image serves in this one's place: sm_90's for sm_90a, if they differ in that name alone."""
+        if not image.arch.endswith("a"):
+            return False
+        other = self.read(self.image(image.source, image.arch[:-1]))
+        return other is not None and other["body"] == state["body"]
+
+    def spare(self, images):
+        """Removes images that have a twin."""
+        for image in images:
+            state = image.target.exists() and self.read(image)
+            if state and self.twin(image, state):
+                image.target.unlink()
 
     def drop(self, image):
         image.state.unlink(missing_ok=True)
@@ -136,9 +152,22 @@ class Folder:
     def sweep(self, images):
         """Removes what is left of sources that are gone."""
         known = {p for i in images for p in (i.state, i.target)}
-        for path in [*self.state.glob("*.json"), *(self.out.glob("*.gz") if self.keep else [])]:
+        for path in [*self.state.glob("*.json"), *(self.out.glob("*.*.*.*") if self.keep else [])]:
             if path not in known:
                 path.unlink(missing_ok=True)
+
+
+def pack(code, arch):
+    """Compressed as acumen reads it: with a dictionary no larger than what is in it, which the reader must allocate."""
+    size = max(4096, 1 << (len(code) - 1).bit_length())
+    shape = {"lc": 0, "lp": 4, "pb": 4} if arch.startswith("sm_") else {}  # instructions have 16 bytes
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size, **shape}
+    return lzma.compress(code, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=[lzma2])
+
+
+def body(code):
+    """The hash of a cubin without the ELF header's flags, which name the architecture; of PTX as it is."""
+    return hashlib.sha256(code if code[:4] != b"\x7fELF" else code[:48] + code[52:]).hexdigest()
 
 
 def write(path, data):
@@ -207,10 +236,10 @@ def make_alone(folder, image):
     wrong = [k for k in kernels if k.startswith("_Z")]
     if wrong:
         return True, f"{shown(source.path)}: kernel {wrong[0]} is not declared with KERNEL(name, threads, P)"
-    state = {"key": image.key, "seconds": round(sum(os.times()[:4]) - begin, 2), "bytes": len(code), "kernels": kernels}
+    state = {"key": image.key, "seconds": round(sum(os.times()[:4]) - begin, 2), "bytes": len(code), "body": body(code), "kernels": kernels}
     if image.arch.startswith("compute_"):
         state["ptx"] = re.search(rb"^\.version (\S+)", code, re.M)[1].decode()
-    packed = gzip.compress(code, 9, mtime=0) if folder.keep else b""
+    packed = pack(code, image.arch) if folder.keep else b""
     with folder.locked():
         if not source.path.exists() or folder.image(Source(source.path), image.arch).key != image.key:
             return True, f"{shown(source.path)} changed while it was compiled: run this again"
@@ -273,7 +302,7 @@ def write_index(folder, sources, all_images):
     """Lists what is up to date, whether made now or before."""
     files = {}
     for source in sources:
-        states = {i.arch: s for i in all_images if i.source is source for s in [folder.read(i)] if s}
+        states = {i.arch: s for i in all_images if i.source is source and i.target.exists() for s in [folder.read(i)] if s}
         if states:
             found = {k for s in states.values() for k in s["kernels"]}
             names = [k for k in source.declared if k in found or not found]
@@ -332,6 +361,8 @@ def main():
         # Another run may be at work on files that are newer: what is listed is what is true now.
         sources = [Source(path) for path in sorted(HERE.glob("*.cu"))]
         everything = [folder.image(s, a) for s in sources for a in ARCHS if a in compiler.archs and s.wants(a)]
+        if keep:
+            folder.spare(everything)
         size = sum(i.target.stat().st_size for i in everything if i.target.exists()) if keep else 0
         if keep:
             write_index(folder, sources, everything)

@@ -1,7 +1,7 @@
 """Tests of compile.py: python3 -m unittest discover -s cuda/kernels -p '*_test.py'. They fetch the compiler if need be."""
 
-import gzip
 import json
+import lzma
 import pathlib
 import shutil
 import struct
@@ -126,22 +126,33 @@ class Compile(unittest.TestCase):
         self.assertIn("3 made", said)
         self.assertEqual(self.index()["good"]["kernels"], ["plain", "made_k"])
         self.assertEqual(self.index()["good"]["archs"], ["sm_75", "sm_90", "compute_80"])
-        cubin = gzip.decompress((self.folder / "cubin/good.sm_90.cubin.gz").read_bytes())
+        cubin = lzma.decompress((self.folder / "cubin/good.sm_90.cubin.xz").read_bytes())
         self.assertEqual(struct.unpack_from("<4sBBBxxxxxxxxxHH", cubin)[5], 190, "the machine is EM_CUDA")
         self.assertEqual(resources.launch_bounds(cubin), {"plain": 128, "made_k": 96})
-        self.assertIn(b".version " + self.index()["good"]["ptx"].encode(), gzip.decompress((self.folder / "cubin/good.compute_80.ptx.gz").read_bytes()))
+        self.assertIn(b".version " + self.index()["good"]["ptx"].encode(), lzma.decompress((self.folder / "cubin/good.compute_80.ptx.xz").read_bytes()))
 
         # Nothing to do; then a header that is included changes, and images of the old one are gone from the index.
         self.assertIn("0 made, 3 up to date", self.run_it("--arch", "sm_75,sm_90,compute_80")[1])
         self.put("k.cuh", HEADER + "// changed\n")
         self.assertIn("1 made, 0 up to date", self.run_it("--arch", "sm_90")[1])
         self.assertEqual(self.index()["good"]["archs"], ["sm_90"])
-        self.assertEqual([f.name for f in self.folder.glob("cubin/*.gz")], ["good.sm_90.cubin.gz"])
+        self.assertEqual([f.name for f in self.folder.glob("cubin/*.xz")], ["good.sm_90.cubin.xz"])
         self.put("other.cu", '#include "k.cuh"\nKERNEL(other, 32, P) {}\n')
         (self.folder / "good.cu").unlink()
         self.run_it("--arch", "sm_90")
         self.assertEqual(list(self.index()), ["other"])
-        self.assertEqual([f.name for f in self.folder.glob("cubin/*.gz")], ["other.sm_90.cubin.gz"])
+        self.assertEqual([f.name for f in self.folder.glob("cubin/*.xz")], ["other.sm_90.cubin.xz"])
+
+    def test_twins(self):
+        # What compiles to the same for sm_90a as for sm_90 is kept once.
+        self.put("same.cu", '#include "k.cuh"\nKERNEL(same, 32, P) { p.y[0] = 1; }\n')
+        self.put("other.cu", '#include "k.cuh"\nKERNEL(other, 32, P) {\n#ifdef __CUDA_ARCH_FEAT_SM90_ALL\np.y[0] = 1;\n#endif\n}\n')
+        self.run_it("--arch", "sm_90a")
+        self.assertEqual({f: i["archs"] for f, i in self.index().items()}, {"same": ["sm_90a"], "other": ["sm_90a"]})
+        for made in ["2 made, 2 up to date", "0 made, 4 up to date"]:
+            self.assertIn(made, self.run_it("--arch", "sm_90,sm_90a")[1])
+            self.assertEqual({f: i["archs"] for f, i in self.index().items()}, {"same": ["sm_90"], "other": ["sm_90", "sm_90a"]})
+            self.assertEqual(len(list(self.folder.glob("cubin/*.xz"))), 3)
 
     def test_failures(self):
         self.put("good.cu", '#include "k.cuh"\nKERNEL(good, 128, P) {}\n')

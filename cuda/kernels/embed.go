@@ -33,6 +33,15 @@ func Index() (Manifest, error) {
 	return s.Index(), nil
 }
 
+// Arch is Set.Arch of the kernels that this program was built with.
+func Arch(file string, major, minor int) (string, error) {
+	s, err := embeddedSet()
+	if err != nil {
+		return "", err
+	}
+	return s.Arch(file, major, minor)
+}
+
 // Image is Set.Image of the kernels that this program was built with.
 func Image(file string, major, minor int) (image []byte, arch string, err error) {
 	s, err := embeddedSet()

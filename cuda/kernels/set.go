@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +8,9 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/ulikunitz/xz"
 )
 
 // A Manifest is what index.json tells of the kernels that were compiled.
@@ -25,10 +27,11 @@ type File struct {
 	PTX     string   `json:"ptx"`     // the version of the PTX language, if there is PTX
 }
 
-// A Set is a folder of compiled kernels.
+// A Set is a folder of compiled kernels. An image is unpacked when it is first asked for.
 type Set struct {
-	files fs.FS
-	index Manifest
+	files  fs.FS
+	index  Manifest
+	images sync.Map // by the file's name: func() ([]byte, error)
 }
 
 // ErrNotBuilt is the error of a program that was built without compiled kernels.
@@ -66,35 +69,52 @@ func (s *Set) Files() []string {
 // Kernels gives the names of a file's kernels, nil if there is no such file.
 func (s *Set) Kernels(file string) []string { return slices.Clone(s.index.Files[file].Kernels) }
 
-// Image gives what a GPU of compute capability major.minor can load of a file, and the architecture that it was compiled
-// for: machine code, or PTX, which ends with a zero byte and which the driver translates.
-func (s *Set) Image(file string, major, minor int) (image []byte, arch string, err error) {
+// Arch gives the architecture of the image that a GPU of compute capability major.minor can load of a file.
+func (s *Set) Arch(file string, major, minor int) (string, error) {
 	f, ok := s.index.Files[file]
 	if !ok {
-		return nil, "", fmt.Errorf("kernels: there is no kernel file %q, only %s", file, strings.Join(s.Files(), ", "))
+		return "", fmt.Errorf("kernels: there is no kernel file %q, only %s", file, strings.Join(s.Files(), ", "))
 	}
-	arch, ok = Choose(f.Archs, major, minor)
+	arch, ok := Choose(f.Archs, major, minor)
 	if !ok {
-		return nil, "", fmt.Errorf("kernels: %s was not compiled for compute capability %d.%d, only for %s", file, major, minor, strings.Join(f.Archs, ", "))
+		return "", fmt.Errorf("kernels: %s was not compiled for compute capability %d.%d, only for %s", file, major, minor, strings.Join(f.Archs, ", "))
 	}
-	kind := "cubin"
-	if isPTX(arch) {
-		kind = "ptx"
+	return arch, nil
+}
+
+// Image gives what a GPU of compute capability major.minor can load of a file, and the architecture that it was compiled
+// for: machine code, or PTX, which ends with a zero byte and which the driver translates. All callers get the same bytes.
+func (s *Set) Image(file string, major, minor int) (image []byte, arch string, err error) {
+	if arch, err = s.Arch(file, major, minor); err != nil {
+		return nil, "", err
 	}
-	image, err = s.read(file + "." + arch + "." + kind + ".gz")
-	if err == nil && isPTX(arch) {
-		image = append(image, 0)
-	}
+	image, err = s.ImageFor(file, arch)
 	return image, arch, err
 }
 
-func (s *Set) read(name string) ([]byte, error) {
+// ImageFor gives the image of a file for an architecture that it was compiled for.
+func (s *Set) ImageFor(file, arch string) ([]byte, error) {
+	name := file + "." + arch + ".cubin.xz"
+	if isPTX(arch) {
+		name = file + "." + arch + ".ptx.xz"
+	}
+	f, _ := s.images.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
+		b, err := s.unpack(name)
+		if err == nil && isPTX(arch) {
+			b = append(b, 0)
+		}
+		return b, err
+	}))
+	return f.(func() ([]byte, error))()
+}
+
+func (s *Set) unpack(name string) ([]byte, error) {
 	f, err := s.files.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("kernels: %w, although index.json lists it: 'make cuda' compiles the kernels anew", err)
 	}
 	defer f.Close()
-	z, err := gzip.NewReader(f)
+	z, err := xz.NewReader(f)
 	if err != nil {
 		return nil, fmt.Errorf("kernels: %s: %w", name, err)
 	}

@@ -2,12 +2,12 @@ package kernels_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"testing"
 	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/ulikunitz/xz"
 
 	"github.com/acumen-ml/acumen/cuda/kernels"
 )
@@ -58,8 +58,9 @@ func TestChoose(t *testing.T) {
 
 func packed(t *testing.T, text string) *fstest.MapFile {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, err := z.Write([]byte(text))
+	z, err := xz.NewWriter(&b)
+	require.NoError(t, err)
+	_, err = z.Write([]byte(text))
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
 	return &fstest.MapFile{Data: b.Bytes()}
@@ -70,9 +71,9 @@ func TestSet(t *testing.T) {
 		"index.json": {Data: []byte(`{"compiler": "NVRTC 12.9", "driver": 525, "files": {
 			"pool": {"kernels": ["max_pool"], "archs": ["sm_90"]},
 			"fill": {"kernels": ["fill", "iota"], "archs": ["sm_80", "sm_90", "sm_90a", "compute_80"], "ptx": "8.0"}}}`)},
-		"fill.sm_80.cubin.gz":    packed(t, "code for 80"),
-		"fill.sm_90a.cubin.gz":   {Data: []byte("torn")},
-		"fill.compute_80.ptx.gz": packed(t, ".version 8.0"),
+		"fill.sm_80.cubin.xz":    packed(t, "code for 80"),
+		"fill.sm_90a.cubin.xz":   {Data: []byte("torn")},
+		"fill.compute_80.ptx.xz": packed(t, ".version 8.0"),
 	}
 	s, err := kernels.Open(files)
 	require.NoError(t, err)
@@ -87,6 +88,13 @@ func TestSet(t *testing.T) {
 	assert.Equal(t, "sm_80", arch)
 	assert.Equal(t, "code for 80", string(image))
 
+	again, _, err := s.Image("fill", 8, 6)
+	require.NoError(t, err)
+	assert.Same(t, &image[0], &again[0], "unpacked once")
+	arch, err = s.Arch("fill", 9, 0)
+	require.NoError(t, err)
+	assert.Equal(t, "sm_90a", arch, "which takes no unpacking")
+
 	image, arch, err = s.Image("fill", 12, 0)
 	require.NoError(t, err)
 	assert.Equal(t, "compute_80", arch)
@@ -97,10 +105,10 @@ func TestSet(t *testing.T) {
 	_, _, err = s.Image("none", 8, 0)
 	assert.EqualError(t, err, `kernels: there is no kernel file "none", only fill, pool`)
 	_, _, err = s.Image("pool", 9, 0)
-	assert.ErrorContains(t, err, "pool.sm_90.cubin.gz")
+	assert.ErrorContains(t, err, "pool.sm_90.cubin.xz")
 	assert.ErrorContains(t, err, "make cuda")
 	_, _, err = s.Image("fill", 9, 0)
-	assert.ErrorContains(t, err, "fill.sm_90a.cubin.gz")
+	assert.ErrorContains(t, err, "fill.sm_90a.cubin.xz")
 }
 
 func TestOpen(t *testing.T) {
