@@ -9,7 +9,7 @@ FUZZTIME    ?= 10s
 ARGS        ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-long lint race bench fuzz cross clean
+.PHONY: help run build test test-long lint race bench bench-quick bench-go fuzz cross clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,8 +39,14 @@ race: ## the race detector over all tests, shortened (this one needs a C compile
 	@command -v $${CC:-cc} >/dev/null || { echo "make race: the race detector needs a C compiler: install gcc or clang" >&2; exit 2; }
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
-bench: ## Go benchmarks of the kernels
-	$(GO) test -run '^$$' -bench . -benchtime 0.5s ./device/cpu/...
+bench: ## speed beside PyTorch, OpenBLAS, gonum and gomlx, which it installs (Linux on x86-64; needs Python, gcc; half an hour)
+	$(GO) run ./bench $(ARGS)
+
+bench-quick: ## acumen's speed beside what the machine can do at most, in two minutes
+	$(GO) run ./bench --quick $(ARGS)
+
+bench-go: ## Go benchmarks: the kernels with GFLOP/s and share of the peak
+	$(GO) test -run '^$$' -bench . -benchtime 0.5s ./bench ./device/cpu/...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; for p in $$($(GO) list ./...); do \

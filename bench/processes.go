@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/acumen-ml/acumen/bench/peer"
+	"github.com/acumen-ml/acumen/bench/setup"
+	"github.com/acumen-ml/acumen/bench/subject"
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/trainer"
+)
+
+// process makes the command of one process of a side.
+type process func() *exec.Cmd
+
+// sample is what one process took.
+type sample struct {
+	seconds float64 // from its start to its first line, or to its end if it says nothing
+	peak    float64 // bytes, where it tells
+}
+
+// observe runs a process that says "first" when its first step is done and then the peak of its resident bytes; one that
+// does neither is timed to its end.
+func observe(cmd *exec.Cmd) (sample, error) {
+	var s sample
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return s, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return s, err
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if lines.Text() == "first" {
+			s.seconds = time.Since(began).Seconds()
+		} else if n, err := strconv.ParseFloat(lines.Text(), 64); err == nil {
+			s.peak = n
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return s, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, problems.String())
+	}
+	if s.seconds == 0 {
+		s.seconds = time.Since(began).Seconds()
+	}
+	return s, nil
+}
+
+// alternate runs the processes of all sides in turn, rounds times after one that does not count, which brings files into
+// memory.
+func alternate(ctx context.Context, rounds int, sides []process) ([][]sample, error) {
+	all := make([][]sample, len(sides))
+	for k := range rounds + 1 {
+		for i, p := range sides {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			s, err := observe(p())
+			if err != nil {
+				return nil, err
+			}
+			if k > 0 {
+				all[i] = append(all[i], s)
+			}
+		}
+	}
+	return all, nil
+}
+
+func pick(all []sample, f func(sample) float64) []float64 {
+	var x []float64
+	for _, s := range all {
+		x = append(x, f(s))
+	}
+	return x
+}
+
+// processes measures what is seen from outside: time to a first step, memory, a prediction.
+func (b *bench) processes(ctx context.Context) error {
+	if err := b.setUpPython(); err != nil {
+		return err
+	}
+	me, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	seconds, memory := func(s sample) float64 { return s.seconds }, func(s sample) float64 { return s.peak / (1 << 20) }
+	head := []string{"", "threads", acumen, tuned, "ratio", stock, "ratio"}
+	times, bytes := [][]string{head}, [][]string{head}
+	for _, e := range stepEntries() {
+		for _, n := range b.o.threads {
+			b.say("processes: %s, %s", e.label, plural(n, "thread"))
+			args := []string{"first-step", e.c.Net, fmt.Sprint(e.c.Batch), fmt.Sprint(n), "3"}
+			all, err := alternate(ctx, b.o.rounds, []process{
+				func() *exec.Cmd { return exec.Command(me, args...) },
+				func() *exec.Cmd { return b.python.Command(setup.Tuned, "process.py", args...) },
+				func() *exec.Cmd { return b.python.Command(setup.Stock, "process.py", args...) },
+			})
+			if err != nil {
+				return err
+			}
+			times = append(times, processRow(e.label, n, all, seconds))
+			bytes = append(bytes, processRow(e.label, n, all, memory))
+		}
+	}
+	fmt.Fprint(b, "\n## From the start of a process to its first finished step, seconds\n\n")
+	if err := markdown(b, times); err != nil {
+		return err
+	}
+	fmt.Fprint(b, "\n## Peak resident size of a process after three steps, MiB\n\n")
+	if err := markdown(b, bytes); err != nil {
+		return err
+	}
+	rows, err := b.predictions(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(b, "\n## `acumen predict` of one 32x32 picture, whole process, seconds\n\n")
+	return markdown(b, rows)
+}
+
+func processRow(label string, threads int, all [][]sample, f func(sample) float64) []string {
+	ours := pick(all[0], f)
+	row := []string{label, fmt.Sprint(threads), number(median(ours))}
+	for _, s := range all[1:] {
+		theirs := pick(s, f)
+		row = append(row, number(median(theirs)), number(ratio(ours, theirs)))
+	}
+	return row
+}
+
+// predictions times the command on a network of random weights, on as many threads as it takes by itself.
+func (b *bench) predictions(ctx context.Context) ([][]string, error) {
+	program, err := b.place.Build("./cmd/acumen")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "acumen-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	picture := filepath.Join(dir, "picture.png")
+	if err := writePicture(picture); err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"", acumen, tuned, "ratio", stock, "ratio"}}
+	for _, net := range []string{"cifar94", "resnet18"} {
+		b.say("processes: predict, %s", net)
+		run := filepath.Join(dir, net)
+		if err := train(ctx, net, run); err != nil {
+			return nil, err
+		}
+		weights := filepath.Join(run, "weights.pt")
+		if _, err := observe(b.python.Command(setup.Stock, "process.py", "save", net, weights)); err != nil {
+			return nil, err
+		}
+		all, err := alternate(ctx, b.o.rounds, []process{
+			func() *exec.Cmd {
+				return exec.Command(program, "predict", filepath.Join(run, "best.safetensors"), picture)
+			},
+			func() *exec.Cmd {
+				return b.python.Command(setup.Tuned, "process.py", "predict", net, weights, picture)
+			},
+			func() *exec.Cmd {
+				return b.python.Command(setup.Stock, "process.py", "predict", net, weights, picture)
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		row := processRow(net, 0, all, func(s sample) float64 { return s.seconds })
+		rows = append(rows, append(row[:1], row[2:]...))
+	}
+	return rows, nil
+}
+
+// train leaves a checkpoint of a network after one step.
+func train(ctx context.Context, net, dir string) (err error) {
+	c := peer.Case{Net: net, Batch: 16}
+	n, shape, err := subject.Network(c)
+	if err != nil {
+		return err
+	}
+	set, err := subject.Pictures(16, shape)
+	if err != nil {
+		return err
+	}
+	o, err := subject.Options(c, shape)
+	if err != nil {
+		return err
+	}
+	o.Epochs, o.Dir = 1, dir
+	d, err := device.Open("cpu")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := d.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	_, err = trainer.Fit(ctx, d, n, set, nil, o)
+	return err
+}
+
+// writePicture makes a 32x32 picture.
+func writePicture(path string) error {
+	m := image.NewNRGBA(image.Rect(0, 0, 32, 32))
+	for y := range 32 {
+		for x := range 32 {
+			wave := 127 + 120*math.Sin(float64(x*y)/40)
+			m.Set(x, y, color.NRGBA{uint8(8 * x), uint8(8 * y), uint8(wave), 255})
+		}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := png.Encode(f, m); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/acumen-ml/acumen/bench/peak"
+	"github.com/acumen-ml/acumen/bench/peer"
+)
+
+// Names of those that are compared.
+const (
+	acumen   = "acumen"
+	tuned    = "PyTorch tuned"
+	stock    = "PyTorch stock"
+	openBLAS = "OpenBLAS"
+	gonum    = "gonum"
+	gomlx    = "gomlx"
+)
+
+// table is cases that are compared with the same peers.
+type table struct {
+	name, title string
+	unit        string  // of speeds
+	scale       float64 // of one unit
+	entries     []entry
+	peers       []string
+	better      []string // the ratio to the better of these is given, too
+	peak        peak.Kind
+}
+
+// result is a row of a table with a number of threads.
+type result struct {
+	entry
+	threads int
+	times   map[string]timing
+}
+
+// speed is the median speed of a side, 0 if there is none.
+func (t *table) speed(r result, name string) float64 {
+	s := r.times[name].seconds
+	if len(s) == 0 {
+		return 0
+	}
+	return r.work / median(s) / t.scale
+}
+
+// best is the highest speed of a visit of a side.
+func (t *table) best(r result, name string) float64 {
+	if s := r.times[name].seconds; len(s) > 0 {
+		return r.work / slices.Min(s) / t.scale
+	}
+	return 0
+}
+
+// share is the part of the peak that a speed of r is, 0 if that is not known.
+func (t *table) share(r result, speed float64, rates peak.Rates) float64 {
+	top := rates.F32(r.threads)
+	if t.peak != "" {
+		top = rates.Of(t.peak, r.threads)
+	}
+	if r.flops == 0 || top == 0 {
+		return 0
+	}
+	return speed * t.scale * r.flops / r.work / 1e9 / top
+}
+
+// ratioTo is our speed by that of the better of some peers; NaN if none was measured.
+func (t *table) ratioTo(r result, peers ...string) float64 {
+	best := math.NaN()
+	for _, p := range peers {
+		if x := ratio(r.times[acumen].seconds, r.times[p].seconds); !math.IsNaN(x) && !(best < x) {
+			best = x
+		}
+	}
+	return best
+}
+
+// number is x with three significant digits, and digits in groups.
+func number(x float64) string {
+	switch {
+	case x == 0 || math.IsNaN(x):
+		return "-"
+	case x < 9.995:
+		return fmt.Sprintf("%.2f", x)
+	case x < 99.95:
+		return fmt.Sprintf("%.1f", x)
+	}
+	s := fmt.Sprintf("%.0f", x)
+	if len(s) > 3 {
+		d := len(s) - 3
+		s = s[:d] + "," + s[d:]
+	}
+	if len(s) > 7 {
+		d := len(s) - 7
+		s = s[:d] + "," + s[d:]
+	}
+	return s
+}
+
+// cell is a speed, with its share of the peak if that is known, and a star if there were fewer visits than asked for.
+func (t *table) cell(r result, name string, speed float64, rates peak.Rates, rounds int) string {
+	if speed == 0 {
+		return "-"
+	}
+	s := number(speed)
+	if n := len(r.times[name].seconds); n < rounds {
+		s += "*"
+	}
+	if f := t.share(r, speed, rates); f > 0 {
+		s += fmt.Sprintf(" (%.2f)", f)
+	}
+	return s
+}
+
+// write makes the table in Markdown.
+func (t *table) write(w io.Writer, results []result, rates peak.Rates, rounds int) error {
+	head := []string{"", "threads", acumen + ", " + t.unit}
+	if len(t.peers) == 0 {
+		head = append(head, "fastest visit")
+	}
+	for _, p := range t.peers {
+		head = append(head, p, "ratio")
+	}
+	if len(t.better) > 0 {
+		head = append(head, "ratio to the better of "+strings.Join(t.better, " and "))
+	}
+	rows := [][]string{head}
+	for _, r := range results {
+		row := []string{r.label, fmt.Sprint(r.threads), t.cell(r, acumen, t.speed(r, acumen), rates, rounds)}
+		if len(t.peers) == 0 {
+			row = append(row, t.cell(r, acumen, t.best(r, acumen), rates, 0))
+		}
+		for _, p := range t.peers {
+			row = append(row, t.cell(r, p, t.speed(r, p), rates, rounds), number(t.ratioTo(r, p)))
+		}
+		if len(t.better) > 0 {
+			row = append(row, number(t.ratioTo(r, t.better...)))
+		}
+		rows = append(rows, row)
+	}
+	if len(t.peers) > 0 && len(results) > 0 {
+		rows = append(rows, t.means(results)...)
+	}
+	if _, err := fmt.Fprintf(w, "\n## %s\n\n", t.title); err != nil {
+		return err
+	}
+	if err := markdown(w, rows); err != nil {
+		return err
+	}
+	return t.notes(w, results)
+}
+
+// means are a row of geometric means for each number of threads, with the smallest ratio.
+func (t *table) means(results []result) [][]string {
+	var rows [][]string
+	var threads []int
+	for _, r := range results {
+		if !slices.Contains(threads, r.threads) {
+			threads = append(threads, r.threads)
+		}
+	}
+	columns := [][]string{}
+	for _, p := range t.peers {
+		columns = append(columns, []string{p})
+	}
+	if len(t.better) > 0 {
+		columns = append(columns, t.better)
+	}
+	for _, n := range threads {
+		row := []string{"geometric mean (smallest)", fmt.Sprint(n), ""}
+		for i, c := range columns {
+			var all []float64
+			for _, r := range results {
+				if x := t.ratioTo(r, c...); r.threads == n && !math.IsNaN(x) {
+					all = append(all, x)
+				}
+			}
+			s := "-"
+			if len(all) > 0 {
+				s = fmt.Sprintf("%s (%s)", number(geomean(all)), number(slices.Min(all)))
+			}
+			if i < len(t.peers) {
+				row = append(row, "")
+			}
+			row = append(row, s)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// notes says what could not be measured.
+func (t *table) notes(w io.Writer, results []result) error {
+	var said []string
+	for _, r := range results {
+		for _, name := range append([]string{acumen}, t.peers...) {
+			if err := r.times[name].err; err != nil {
+				line := fmt.Sprintf("%s: %v", r.label, err)
+				var lacks *peer.LacksError
+				if errors.As(err, &lacks) {
+					line = lacks.Error()
+				}
+				if !slices.Contains(said, line) {
+					said = append(said, line)
+				}
+			}
+		}
+	}
+	for _, s := range said {
+		if _, err := fmt.Fprintf(w, "\n%s\n", s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markdown writes rows, the first of which is the head, with columns of equal width; all but the first are set right.
+func markdown(w io.Writer, rows [][]string) error {
+	width := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, s := range row {
+			width[i] = max(width[i], len([]rune(s)), 3)
+		}
+	}
+	var b strings.Builder
+	for k, row := range rows {
+		for i, s := range row {
+			if i == 0 {
+				fmt.Fprintf(&b, "| %-*s ", width[i], s)
+			} else {
+				fmt.Fprintf(&b, "| %*s ", width[i], s)
+			}
+		}
+		b.WriteString("|\n")
+		if k > 0 {
+			continue
+		}
+		for i, n := range width {
+			if i == 0 {
+				b.WriteString("|" + strings.Repeat("-", n+2))
+			} else {
+				b.WriteString("|" + strings.Repeat("-", n+1) + ":")
+			}
+		}
+		b.WriteString("|\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"time"
+
+	"github.com/acumen-ml/acumen/bench/peer"
+)
+
+// contender is a program that can time cases: acumen, or a peer.
+type contender interface {
+	// Time makes skip calls, then calls of them on the clock, and gives the mean time of one.
+	Time(c peer.Case, threads, skip, calls int) (time.Duration, error)
+	// Drop forgets cases and their memory.
+	Drop() error
+}
+
+// side is a contender by its name.
+type side struct {
+	name string
+	contender
+}
+
+// pace is how visits are made.
+type pace struct {
+	rounds int
+	visit  time.Duration // what a visit's timed calls should take together
+	budget time.Duration // for one side's visits to one case; the visits may then be fewer than rounds
+}
+
+const mostCalls = 2000 // of a visit
+
+// calls is how many calls fill a visit, and how many are made before the clock starts, if one takes d.
+func (p pace) calls(d time.Duration) (skip, timed int) {
+	if d <= 0 {
+		return 1, mostCalls
+	}
+	if d < p.visit/2 {
+		skip = 1
+	}
+	return skip, max(1, min(mostCalls, int(p.visit/d)))
+}
+
+// timing is what the visits of one side to one case gave.
+type timing struct {
+	seconds []float64 // of a call, one number a visit
+	err     error
+}
+
+// compare has all sides do c in turn, A B A B ..., after one call each that only tells how long it takes. A side that fails
+// is not asked again. If one call exceeds the budget, it is all that is measured.
+func (p pace) compare(c peer.Case, threads int, sides []side) []timing {
+	type state struct {
+		last  time.Duration
+		spent time.Duration
+	}
+	all, states := make([]timing, len(sides)), make([]state, len(sides))
+	ask := func(i, skip, timed int) (time.Duration, bool) {
+		began := time.Now()
+		d, err := sides[i].Time(c, threads, skip, timed)
+		states[i].spent += time.Since(began)
+		states[i].last = d
+		all[i].err = err
+		return d, err == nil
+	}
+	for i := range sides {
+		if d, ok := ask(i, 0, 1); ok && d > p.budget {
+			all[i].seconds = append(all[i].seconds, d.Seconds())
+		}
+	}
+	for range p.rounds {
+		for i := range sides {
+			s := &states[i]
+			if all[i].err != nil || len(all[i].seconds) > 0 && s.spent+s.last > p.budget {
+				continue
+			}
+			skip, timed := p.calls(s.last)
+			if d, ok := ask(i, skip, timed); ok {
+				all[i].seconds = append(all[i].seconds, d.Seconds())
+			}
+		}
+	}
+	return all
+}
