@@ -213,9 +213,9 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 			if g.few {
 				g.gather(xs, x, n, i0, i1, xPixel)
 			} else {
-				stageRows(xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
+				stageRows(g.level, xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
 			}
-			stageRows(ys, dy, c.y, n, i0, i1, c.ow, yMany, yPixel)
+			stageRows(g.level, ys, dy, c.y, n, i0, i1, c.ow, yMany, yPixel)
 			g.tiles(&tile, worker, to, n, i0, i1, lo, high)
 			tile.Flags = simd.Add
 		}
@@ -271,10 +271,10 @@ func (g *weightGrad[T]) segs(s []simd.Seg, tile *simd.Tile[T], t, n, i0, i1, lo 
 }
 
 // stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each.
-func stageRows[T float](stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
+func stageRows[T float](l simd.Level, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
 	for i := range n {
 		for r := lo; r < hi; r++ {
-			copyPixels(stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:], w, channels, n*pixel, s[2])
+			copyPixels(l, stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:], w, channels, n*pixel, s[2])
 		}
 	}
 }
@@ -289,7 +289,7 @@ func (g *weightGrad[T]) gather(stage, x []T, n, i0, i1, pixel int) {
 				for j := cols.lo; j < cols.hi; j++ {
 					at := ((i-i0)*c.ow+j)*n*pixel + (r*c.kw+k)*c.cg
 					from := (rows.at+(i-rows.lo)*int(c.p.StrideH))*c.x[1] + (cols.at+(j-cols.lo)*int(c.p.StrideW))*c.x[2]
-					copyPixels(stage[at:], x[from:], n, c.cg, pixel, c.x[0])
+					copyPixels(g.level, stage[at:], x[from:], n, c.cg, pixel, c.x[0])
 				}
 			}
 		}

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"unsafe"
+
 	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
@@ -97,7 +99,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1 int, stage []T, segs []simd.Seg) 
 	if q.few {
 		q.gather(stage, x, n, i0, i1)
 	} else {
-		stageRows(stage, x, q.xs, n, lo, hi, q.w, q.ic, q.pixel)
+		stageRows(q.level, stage, x, q.xs, n, lo, hi, q.w, q.ic, q.pixel)
 	}
 	all := panelsFor(q.level, q.oc)
 	depth := q.kh * q.kw * q.ic
@@ -158,24 +160,18 @@ func (q *correlation[T]) activate(t *simd.Tile[T]) {
 }
 
 // copyPixels copies n runs of c elements, from stride from to stride to.
-func copyPixels[T float](dst, src []T, n, c, to, from int) {
+func copyPixels[T float](l simd.Level, dst, src []T, n, c, to, from int) {
+	if sizeOf[T]() == 4 {
+		simd.CopyRows(l, float32s(dst), float32s(src), n, c, to, from)
+		return
+	}
 	for i := range n {
-		copyFew(dst[i*to:][:c], src[i*from:])
+		copy(dst[i*to:][:c], src[i*from:])
 	}
 }
 
-// copyFew is copy(dst, src[:len(dst)]).
-func copyFew[T float](dst, src []T) {
-	src = src[:len(dst)]
-	if len(dst) > 8 {
-		copy(dst, src)
-		return
-	}
-	//lint:ignore S1001 for a few elements a call of memmove costs more than a loop
-	for i, v := range src {
-		dst[i] = v
-	}
-}
+// float32s is x, which holds float32.
+func float32s[T float](x []T) []float32 { return *(*[]float32)(unsafe.Pointer(&x)) }
 
 // gather stages the taps of each position of rows i0 to i1-1 of y, zeros for padding.
 func (q *correlation[T]) gather(stage, x []T, n, i0, i1 int) {
@@ -186,7 +182,7 @@ func (q *correlation[T]) gather(stage, x []T, n, i0, i1 int) {
 			for _, r := range q.rows[i] {
 				for _, c := range q.cols[j] {
 					to, from := at+(r.k*q.kw+c.k)*q.ic, r.at*q.xs[1]+c.at*q.xs[2]
-					copyPixels(stage[to:], x[from:], n, q.ic, q.pixel, q.xs[0])
+					copyPixels(q.level, stage[to:], x[from:], n, q.ic, q.pixel, q.xs[0])
 				}
 			}
 		}

@@ -62,9 +62,7 @@ func packPanel[T float](l simd.Level, dst, src []T, off, rs, cs, k, cols, width 
 	switch {
 	case k == 0:
 	case cs == 1 && rs >= 0:
-		for i := range k {
-			copy(dst[i*width:][:cols], src[off+i*rs:])
-		}
+		copyPixels(l, dst, src[off:], k, cols, width, rs)
 	case rs == 1 && cs >= 0:
 		simd.Transpose(l, dst, src[off:], cols, k, width, cs)
 	default:
@@ -81,9 +79,7 @@ func packRows[T float](l simd.Level, dst, src []T, off, rs, ks, m, k, ld int) {
 	switch {
 	case k == 0:
 	case ks == 1 && rs >= 0:
-		for i := range m {
-			copy(dst[i*ld:][:k], src[off+i*rs:])
-		}
+		copyPixels(l, dst, src[off:], m, k, ld, rs)
 	case rs == 1 && ks >= 0:
 		simd.Transpose(l, dst, src[off:], k, m, ld, ks)
 	default:
