@@ -91,7 +91,7 @@ func newConv2DPlan(pass conv2DPass, in, out, w, x, y device.View, p device.Conv2
 	if w.D(3)*g != in.D(3) || w.D(0) != out.D(3) || w.D(0)%g != 0 {
 		return c, false
 	}
-	if oh, ow := p.Out(in.D(1), in.D(2), w.D(1), w.D(2)); oh != out.D(1) || ow != out.D(2) {
+	if oh, ow := p.Out(in.D(1), in.D(2), w.D(1), w.D(2)); oh < out.D(1) || ow < out.D(2) {
 		return c, false
 	}
 	if max((w.D(1)-1)*int(p.DilH)+int(p.PadH), (w.D(2)-1)*int(p.DilW)+int(p.PadW), int(p.StrideH), int(p.StrideW)) > conv2DReach {

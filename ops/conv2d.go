@@ -2,6 +2,7 @@ package ops
 
 import "github.com/acumen-ml/acumen/device"
 
+// conv2Der and conv2DGrader also take a y, or dy, with fewer rows and columns than the convolution has: the first ones.
 type conv2Der interface {
 	Conv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp) bool
 }
@@ -94,7 +95,7 @@ func newConvShape(op string, x, w, b *Tensor, p device.Conv2D) convShape {
 
 // direct reports whether pixels are columns already.
 func (s *convShape) direct(x device.View) bool {
-	return s.kh == 1 && s.kw == 1 && s.p.StrideH == 1 && s.p.StrideW == 1 && s.p.PadH == 0 && s.p.PadW == 0 && x.CanReshape(s.n*s.h*s.w, s.c)
+	return s.oh == s.h && s.ow == s.w && s.kh == 1 && s.kw == 1 && s.p.StrideH == 1 && s.p.StrideW == 1 && s.p.PadH == 0 && s.p.PadW == 0 && x.CanReshape(s.n*s.h*s.w, s.c)
 }
 
 // matrices shows rows of channels (..., C), those of m positions, as (G, m, C/G).
@@ -140,7 +141,7 @@ func (s *convShape) columns(t *Tape, x device.View, f func(cols device.View)) {
 		defer t.put(all)
 	}
 	p := s.p
-	seen := splitLast(from.Window(s.kh, s.kw, int(p.StrideH), int(p.StrideW), int(p.DilH), int(p.DilW)), s.g)
+	seen := splitLast(from.Window(s.kh, s.kw, int(p.StrideH), int(p.StrideW), int(p.DilH), int(p.DilW)).Slice(1, 0, s.oh, 1).Slice(2, 0, s.ow, 1), s.g)
 	cols := t.get(x.Type, s.g, n, s.oh, s.ow, s.kh, s.kw, s.cg)
 	t.Dev.Copy(cols, seen.Permute(5, 0, 1, 2, 3, 4, 6))
 	f(cols.Reshape(s.g, n*s.oh*s.ow, s.k))

@@ -52,6 +52,9 @@ func conv2DPool(t *Tape, x, w, b *Tensor, p device.Conv2D, act device.UnOp, pool
 	case stats && s.fusedStats(t, y, idx, x, w, b, act, pool):
 	case pooled && s.fusedPool(t, y, idx, moments{}, x, w, b, act, pool):
 	case pooled:
+		// Rows and columns that no window covers are not computed, and have no gradient.
+		s.oh, s.ow = oh*int(pool.KernelH), ow*int(pool.KernelW)
+		z.v = device.Make(nil, x.v.Type, 0, s.n, s.oh, s.ow, s.o)
 		z := t.like(z.v)
 		s.run(t, z, x, w, b, act)
 		t.maxPool2D(y.v, valueOf(idx), z, pool)

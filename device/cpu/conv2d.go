@@ -24,9 +24,9 @@ func newConv(x, y device.View, kh, kw int, p device.Conv2D) conv {
 
 func (c *conv) taps() int { return c.kh * c.kw }
 
-// pointwise reports whether each position of y is made of the pixel of x that lies there.
+// pointwise reports whether each pixel of x makes the position of y that lies there, and no other.
 func (c *conv) pointwise() bool {
-	return c.taps() == 1 && c.p.StrideH == 1 && c.p.StrideW == 1 && c.p.PadH == 0 && c.p.PadW == 0
+	return c.oh == c.h && c.ow == c.w && c.taps() == 1 && c.p.StrideH == 1 && c.p.StrideW == 1 && c.p.PadH == 0 && c.p.PadW == 0
 }
 
 // flatten makes a pointwise convolution one of pictures of a single pixel, where the pixels of both lie evenly.
@@ -103,8 +103,8 @@ func convServes(x, w, y device.View) bool {
 	return w.Len() > 0
 }
 
-// Conv2D is y = act(conv(x, w) + b): x (N,H,W,C), w (O,KH,KW,C/G), b (O) or none, y (N,OH,OW,O). It reports false,
-// having queued nothing, for types other than f32 and f64 and for layouts and activations that it does not serve.
+// Conv2D is y = act(conv(x, w) + b): x (N,H,W,C), w (O,KH,KW,C/G), b (O) or none, y (N,OH,OW,O), of which the last rows
+// and columns may be missing, here and in the gradients. It reports false, having queued nothing, for types other than f32 and f64 and for layouts and activations that it does not serve.
 func (d *Device) Conv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp) bool {
 	if !convServes(x, w, y) || !epilogue(act) || b.Valid() && (b.Type != x.Type || !b.Contiguous()) {
 		return false

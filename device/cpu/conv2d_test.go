@@ -141,6 +141,29 @@ func TestConv2DGradients(t *testing.T) {
 	}
 }
 
+func TestConv2DOfFirstRows(t *testing.T) {
+	for _, c := range []convCase{{3, 7, 8, 5, 6, 3, 3, conv2DOf(1, 1, 1, 1)}, {3, 7, 8, 5, 6, 1, 1, conv2DOf(1, 0, 1, 1)}, {2, 9, 9, 3, 4, 3, 3, conv2DOf(2, 1, 1, 1)}} {
+		r := newRig(t, 2)
+		x, w, b, whole := c.operands(r, device.F32, false)
+		oh, ow := whole.D(1)-1, whole.D(2)-2
+		y, dy := r.zeros(device.F32, c.n, oh, ow, c.o), r.normal(device.F32, c.n, oh, ow, c.o)
+		require.True(t, r.d.Conv2D(whole, x, w, b, c.p, device.Identity))
+		require.True(t, r.d.Conv2D(y, x, w, b, c.p, device.Identity))
+		require.Equal(t, values(whole.Slice(1, 0, oh, 1).Slice(2, 0, ow, 1)), values(y), c)
+		// the same gradients as with zeros in what is missing
+		r.d.Fill(whole, 0)
+		r.d.Copy(whole.Slice(1, 0, oh, 1).Slice(2, 0, ow, 1), dy)
+		var got [2][]float64
+		for i, g := range []device.View{whole, dy} {
+			dx, dw := r.zeros(device.F32, x.Shape()...), r.zeros(device.F32, w.Shape()...)
+			require.True(t, r.d.Conv2DGradInput(dx, g, w, c.p))
+			require.True(t, r.d.Conv2DGradWeight(dw, x, g, c.p, 0))
+			got[i] = append(values(dx), values(dw)...)
+		}
+		near(t, got[0], got[1], tolerance(device.F32, c.n*c.h*c.w), fmt.Sprint(c))
+	}
+}
+
 func TestConv2DDeclines(t *testing.T) {
 	r := newRig(t, 1)
 	d := r.d
