@@ -8,16 +8,23 @@ import (
 	"path/filepath"
 )
 
+// families are files that there are of each instruction set.
+var families = map[string]func(isa) *file{
+	"batchnorm": batchNormFile,
+	"copy":      copyFile,
+	"tile":      tileFile,
+}
+
 func main() {
 	out := flag.String("o", ".", "folder to write to")
 	flag.Parse()
-	for name, f := range map[string]*file{
-		"copy_avx512_amd64.s": copyFile(avx512),
-		"copy_avx2_amd64.s":   copyFile(avx2),
-		"tile_avx512_amd64.s": tileFile(avx512),
-		"tile_avx2_amd64.s":   tileFile(avx2),
-		"transpose_amd64.s":   transposeFile(),
-	} {
+	files := map[string]*file{"transpose_amd64.s": transposeFile()}
+	for family, write := range families {
+		for _, i := range []isa{avx512, avx2} {
+			files[family+"_"+i.name+"_amd64.s"] = write(i)
+		}
+	}
+	for name, f := range files {
 		if err := os.WriteFile(filepath.Join(*out, name), []byte(f.String()), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "simd/_gen:", err)
 			os.Exit(1)

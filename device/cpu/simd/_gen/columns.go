@@ -1,0 +1,205 @@
+package main
+
+import "fmt"
+
+// columns is what a kernel does with some columns of all rows: with those of vecs vectors, or with fewer than a vector
+// has. Then loads and stores are masked, by K1 (K1 and K2 for halves of f64) or, in AVX2, register 15.
+type columns struct {
+	*file
+	isa
+	vecs int
+	part bool
+	get  getter
+}
+
+// eachColumns goes over the columns of rows, whose number is in CX: four vectors at a time while there are so many, then
+// one, and the rest. R15 has the place of the first in bytes.
+func (f *file) eachColumns(i isa, get getter, body func(c *columns)) {
+	four, ones, one, rest, done := f.label("four"), f.label("ones"), f.label("one"), f.label("rest"), f.label("done")
+	part := func(c columns) {
+		body(&c)
+		f.op("ADDQ $%d, R15", c.vecs*i.bytes())
+	}
+	f.op("XORQ R15, R15")
+	f.op("SUBQ $%d, CX", 4*i.lanes)
+	f.op("JL %s", ones)
+	f.at(four)
+	part(columns{f, i, 4, false, get})
+	f.op("SUBQ $%d, CX", 4*i.lanes)
+	f.op("JGE %s", four)
+	f.at(ones)
+	f.op("ADDQ $%d, CX", 3*i.lanes)
+	f.op("JL %s", rest)
+	f.at(one)
+	part(columns{f, i, 1, false, get})
+	f.op("SUBQ $%d, CX", i.lanes)
+	f.op("JGE %s", one)
+	f.at(rest)
+	f.op("ADDQ $%d, CX", i.lanes)
+	f.op("JZ %s", done)
+	if i == avx512 {
+		f.op("MOVQ $-1, AX")
+		f.op("BZHIQ CX, AX, AX")
+		f.op("KMOVW AX, K1")
+		f.op("SHRQ $8, AX")
+		f.op("KMOVW AX, K2")
+	} else {
+		f.op("LEAQ firsts<>+32(SB), AX")
+		f.op("SHLQ $2, CX")
+		f.op("SUBQ CX, AX")
+		f.op("VMOVUPS (AX), Y15")
+	}
+	part(columns{f, i, 1, true, get})
+	f.at(done)
+}
+
+// masks is data for eachColumns: the first n of 8 lanes are -1 from byte 32 - 4n on.
+func (f *file) masks(i isa) {
+	if i == avx512 {
+		return
+	}
+	f.WriteString("\n")
+	for at := 0; at < 32; at += 8 {
+		fmt.Fprintf(f, "DATA firsts<>+%d(SB)/8, $-1\n", at)
+	}
+	f.WriteString("GLOBL firsts<>(SB), RODATA|NOPTR, $64\n")
+}
+
+// row points a register at these columns of the first row of an argument.
+func (c *columns) row(arg, reg string) {
+	c.get(arg, reg)
+	c.op("ADDQ R15, %s", reg)
+}
+
+// vec is the address of vector v of the columns, which a register points at.
+func (c *columns) vec(v int, row string) string { return fmt.Sprintf("%d(%s)", v*c.bytes(), row) }
+
+func (c *columns) load(at, dst string) {
+	switch {
+	case !c.part:
+		c.op("VMOVUPS %s, %s", at, dst)
+	case c.isa == avx512:
+		c.op("VMOVUPS.Z %s, K1, %s", at, dst)
+	default:
+		c.op("VMASKMOVPS %s, Y15, %s", at, dst)
+	}
+}
+
+// operand is the vector at an address as an operand: the address, or, since an address has no mask, spare.
+func (c *columns) operand(at, spare string) string {
+	if !c.part {
+		return at
+	}
+	c.load(at, spare)
+	return spare
+}
+
+func (c *columns) store(src, at string) {
+	switch {
+	case !c.part:
+		c.op("VMOVUPS %s, %s", src, at)
+	case c.isa == avx512:
+		c.op("VMOVUPS %s, K1, %s", src, at)
+	default:
+		c.op("VMASKMOVPS %s, Y15, %s", src, at)
+	}
+}
+
+// loads reads the columns of an argument with one row to registers from first on. It changes AX.
+func (c *columns) loads(arg string, first int) {
+	c.row(arg, "AX")
+	for v := range c.vecs {
+		c.load(c.vec(v, "AX"), c.v(first+v))
+	}
+}
+
+// addWide adds registers from first on to the columns of a row of f64. It changes AX, and registers lo and hi.
+func (c *columns) addWide(arg string, first, lo, hi int) {
+	c.get(arg, "AX")
+	c.op("LEAQ (AX)(R15*2), AX")
+	for v := range c.vecs {
+		n, l, h := first+v, c.vec(2*v, "AX"), c.vec(2*v+1, "AX")
+		if c.isa == avx512 {
+			c.op("VEXTRACTF64X4 $1, Z%d, Y%d", n, hi)
+			c.op("VCVTPS2PD Y%d, Z%d", n, lo)
+			c.op("VCVTPS2PD Y%d, Z%d", hi, hi)
+			if c.part {
+				c.op("VADDPD.Z %s, Z%d, K1, Z%d", l, lo, lo)
+				c.op("VADDPD.Z %s, Z%d, K2, Z%d", h, hi, hi)
+				c.op("VMOVUPD Z%d, K1, %s", lo, l)
+				c.op("VMOVUPD Z%d, K2, %s", hi, h)
+				continue
+			}
+		} else {
+			c.op("VEXTRACTF128 $1, Y%d, X%d", n, hi)
+			c.op("VCVTPS2PD X%d, Y%d", n, lo)
+			c.op("VCVTPS2PD X%d, Y%d", hi, hi)
+			if c.part { // halves of the mask take the place of what was converted
+				c.op("VPMOVSXDQ X15, Y%d", n)
+				c.op("VMASKMOVPD %s, Y%d, Y14", l, n)
+				c.op("VADDPD Y14, Y%d, Y%d", lo, lo)
+				c.op("VMASKMOVPD Y%d, Y%d, %s", lo, n, l)
+				c.op("VEXTRACTF128 $1, Y15, X%d", n)
+				c.op("VPMOVSXDQ X%d, Y%d", n, n)
+				c.op("VMASKMOVPD %s, Y%d, Y14", h, n)
+				c.op("VADDPD Y14, Y%d, Y%d", hi, hi)
+				c.op("VMASKMOVPD Y%d, Y%d, %s", hi, n, h)
+				continue
+			}
+		}
+		c.op("VADDPD %s, %s, %s", l, c.v(lo), c.v(lo))
+		c.op("VADDPD %s, %s, %s", h, c.v(hi), c.v(hi))
+		c.op("VMOVUPD %s, %s", c.v(lo), l)
+		c.op("VMOVUPD %s, %s", c.v(hi), h)
+	}
+}
+
+// zero clears registers from first on, one a vector.
+func (c *columns) zero(first int) {
+	for v := range c.vecs {
+		if c.isa == avx512 {
+			c.op("VPXORD %[1]s, %[1]s, %[1]s", c.v(first+v))
+		} else {
+			c.op("VXORPS %[1]s, %[1]s, %[1]s", c.v(first+v))
+		}
+	}
+}
+
+// eachRow repeats body as often as the argument rows says, with the count in R13.
+func (c *columns) eachRow(body func()) {
+	row := c.label("row")
+	c.get("rows", "R13")
+	c.op("PCALIGN $32")
+	c.at(row)
+	body()
+	c.op("DECQ R13")
+	c.op("JNZ %s", row)
+}
+
+// streamed writes rows twice: with stores past the caches, which the argument stream asks for if it is not 0, and plain.
+// Only four vectors are streamed. It changes R13.
+func (c *columns) streamed(rows func(store func(src, at string))) {
+	if c.vecs == 1 {
+		rows(c.store)
+		return
+	}
+	plain, end := c.label("plain"), c.label("end")
+	c.get("stream", "R13")
+	c.op("TESTQ R13, R13")
+	c.op("JZ %s", plain)
+	rows(func(src, at string) { c.op("VMOVNTPS %s, %s", src, at) })
+	c.op("JMP %s", end)
+	c.at(plain)
+	rows(c.store)
+	c.at(end)
+}
+
+// fence keeps what was streamed in front of later stores.
+func (f *file) fence(get getter) {
+	plain := f.label("plain")
+	get("stream", "R13")
+	f.op("TESTQ R13, R13")
+	f.op("JZ %s", plain)
+	f.op("SFENCE")
+	f.at(plain)
+}

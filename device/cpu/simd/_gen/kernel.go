@@ -1,0 +1,28 @@
+package main
+
+import "fmt"
+
+// getter moves an argument to a register.
+type getter func(arg, reg string)
+
+// kernel begins the function of an instruction set that Go declares as name_isa, with arguments of 8 bytes each.
+func (f *file) kernel(i isa, name string, args ...string) getter {
+	place := map[string]int{}
+	for n, a := range args {
+		place[a] = 8 * n
+	}
+	f.text(fmt.Sprintf("·%s_%s", name, i.name), 8*len(args))
+	return func(arg, reg string) {
+		at, ok := place[arg]
+		if !ok {
+			panic(name + " has no argument " + arg)
+		}
+		f.op("MOVQ %s+%d(FP), %s", arg, at, reg)
+	}
+}
+
+// end returns.
+func (f *file) end() {
+	f.op("VZEROUPPER")
+	f.op("RET")
+}
