@@ -2,10 +2,11 @@ package cpu
 
 import (
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
-// Batch norm works on x as a matrix (M,C), C channels. Rows are cut into blocks that stay in a cache while they are
-// read twice; sums over a block are in float64, and blocks are combined in their order.
+// Batch norm works on x as a matrix (M,C), C channels. Rows are cut into blocks, whose sums in float64 are combined in
+// their order.
 
 // normRows is v as (M,C): its row stride, and whether it can be seen so with adjacent channels.
 func normRows(v device.View) (m, c, stride int, ok bool) {
@@ -49,12 +50,9 @@ func present(vs ...device.View) []device.View {
 	return out
 }
 
-// normBlock is the number of rows of a block: 64 KiB of f32.
-func normBlock(c int) int { return max(1, (1<<14)/c) }
-
-// BatchNormStats is mean (C) and biased variance (C) of each channel of x (...,C). Each block has its own mean and sum
-// of squared distances, which are combined as Chan, Golub and LeVeque do (The American Statistician 37, 1983): there
-// is no cancellation, whatever the mean.
+// BatchNormStats is mean (C) and biased variance (C) of each channel of x (...,C). A block is summed as distances from the
+// mean of its first rows; the means and sums of squared distances of blocks are combined as Chan, Golub and LeVeque do
+// (The American Statistician 37, 1983): there is no cancellation, whatever the mean.
 func (d *Device) BatchNormStats(mean, variance, x device.View) bool {
 	_, c, _, ok := normRows(x)
 	if !ok || !vectors(x.Type, c, mean, variance) {
@@ -74,79 +72,65 @@ func (d *Device) BatchNormStats(mean, variance, x device.View) bool {
 func batchNormStats[T float](d *Device, mean, variance, x device.View) {
 	m, c, ld, _ := normRows(x)
 	xs, means, variances := slice[T](x), slice[T](mean), slice[T](variance)
-	block := normBlock(c)
-	n := (m + block - 1) / block
-	d.shared(n * 2 * c * 8)
+	b := newNormBlocks[T](m, c, ld)
+	w := b.wide()
+	d.reserve(w * (16 + sizeOf[T]()))
+	d.shared((b.n + 1) * 2 * c * 8)
 	d.enqueue("BatchNormStats", []device.View{mean, variance}, []device.View{x}, 4*float64(m)*float64(c), phase{
-		n: n,
-		run: func(part, _ int) {
-			out := sharedOf[float64](d, part*2*c*8, 2*c)
-			lo := part * block
-			rows := min(block, m-lo)
-			var sum, sq [4]float64
-			for j := 0; j < c; j += 4 {
-				w := min(4, c-j)
-				sum, sq = [4]float64{}, [4]float64{}
-				at := lo*ld + j
-				if w == 4 {
-					for range rows {
-						p := (*[4]T)(xs[at:])
-						sum[0] += float64(p[0])
-						sum[1] += float64(p[1])
-						sum[2] += float64(p[2])
-						sum[3] += float64(p[3])
-						at += ld
-					}
-					m0, m1, m2, m3 := sum[0]/float64(rows), sum[1]/float64(rows), sum[2]/float64(rows), sum[3]/float64(rows)
-					at = lo*ld + j
-					for range rows {
-						p := (*[4]T)(xs[at:])
-						e0, e1, e2, e3 := float64(p[0])-m0, float64(p[1])-m1, float64(p[2])-m2, float64(p[3])-m3
-						sq[0] += e0 * e0
-						sq[1] += e1 * e1
-						sq[2] += e2 * e2
-						sq[3] += e3 * e3
-						at += ld
-					}
-				} else {
-					for range rows {
-						for l, v := range xs[at:][:w] {
-							sum[l] += float64(v)
-						}
-						at += ld
-					}
-					at = lo*ld + j
-					for range rows {
-						for l, v := range xs[at:][:w] {
-							e := float64(v) - sum[l]/float64(rows)
-							sq[l] += e * e
-						}
-						at += ld
-					}
-				}
-				for l := range w {
-					out[j+l], out[c+j+l] = sum[l]/float64(rows), sq[l]
-				}
+		n: b.n,
+		run: func(part, worker int) {
+			lo, rows := b.rows(part)
+			sums, shift := scratchOf[float64](d, worker, 2*w), cast[T](d.perWorker[worker][2*w*8:])[:w]
+			copy(shift, xs[lo*ld:][:c])
+			first := min(rows, 32*b.long)
+			channelSums(&b, sums, xs, shift, lo, first, ld)
+			for j := range c {
+				shift[j] += T(sums[j] / float64(first))
+			}
+			channelSums(&b, sums, xs, shift, lo, rows, ld)
+			mean, sq := split(sharedOf[float64](d, (part+1)*2*c*8, 2*c))
+			for j := range mean {
+				off := sums[j] / float64(rows)
+				mean[j], sq[j] = float64(shift[j])+off, max(sums[w+j]-sums[j]*off, 0)
 			}
 		},
 	}, phase{
 		n: 1,
 		run: func(int, int) {
-			all := sharedOf[float64](d, 0, n*2*c)
-			for j := range c {
-				var count, mu, m2 float64
-				for b := range n {
-					k := float64(min(block, m-b*block))
-					delta := all[b*2*c+j] - mu
-					total := count + k
-					mu += delta * k / total
-					m2 += all[b*2*c+c+j] + delta*delta*count*k/total
-					count = total
+			mu, m2 := split(sharedOf[float64](d, 0, 2*c))
+			clear(mu)
+			clear(m2)
+			var count float64
+			for part := range b.n {
+				_, rows := b.rows(part)
+				mean, sq := split(sharedOf[float64](d, (part+1)*2*c*8, 2*c))
+				total := count + float64(rows)
+				share := float64(rows) / total
+				for j, v := range mean {
+					delta := v - mu[j]
+					mu[j] += delta * share
+					m2[j] += sq[j] + delta*delta*count*share
 				}
-				means[j], variances[j] = T(mu), T(m2/count)
+				count = total
+			}
+			for j, v := range mu {
+				means[j], variances[j] = T(v), T(m2[j]/count)
 			}
 		},
 	})
+}
+
+// channelSums puts the sums of x - shift over some rows, and those of its squares, to the first of the elements that
+// either half of sums has for a long row.
+func channelSums[T float](b *normBlocks, sums []float64, x, shift []T, lo, rows, ld int) {
+	repeat(shift, b.c)
+	clear(sums)
+	sum, sq := split(sums)
+	b.each(lo, rows, func(lo, rows, w, k int) {
+		simd.ChannelSums(b.level, sum, sq, x[lo*ld:], shift[:w], rows, k*ld)
+	})
+	fold(sum, b.c)
+	fold(sq, b.c)
 }
 
 // BatchNormApply is y = act((x-mean)*rstd*gamma + beta), x and y (...,C), the others (C); gamma and beta may be absent.
@@ -172,36 +156,48 @@ func batchNormApply[T float](d *Device, y, x, mean, rstd, gamma, beta device.Vie
 	_, _, ldy, _ := normRows(y)
 	xs, ys, means, scales := slice[T](x), slice[T](y), slice[T](mean), slice[T](rstd)
 	gammas, betas := optional[T](gamma), optional[T](beta)
-	block := normBlock(c)
-	d.reserve(2 * c * sizeOf[T]())
+	b := newNormBlocks[T](m, c, ldx, ldy)
+	w := b.wide()
+	d.shared(3 * w * sizeOf[T]())
+	fused := act == device.Identity || act == device.Relu
+	stream, some := fused && streams(y), b.block
+	if !fused { // few enough rows for the activation to find them in the first cache
+		some = max(1, b.block/16/b.long) * b.long
+	}
 	d.enqueue("BatchNormApply", []device.View{y}, present(x, mean, rstd, gamma, beta), 3*float64(m)*float64(c), phase{
-		n: (m + block - 1) / block,
-		run: func(part, worker int) {
-			both := scratchOf[T](d, worker, 2*c)
-			scale, shift := both[:c], both[c:2*c]
+		n: 1,
+		run: func(int, int) {
+			mu, scale, shift := split3(sharedOf[T](d, 0, 3*w))
+			copy(mu, means[:c])
 			copy(scale, scales[:c])
 			for j, g := range gammas {
 				scale[j] *= g
 			}
-			clear(shift)
+			clear(shift[:c])
 			copy(shift, betas)
-			mu := means[:c]
-			for i := part * block; i < min(m, (part+1)*block); i++ {
-				from := xs[i*ldx:][:len(mu)]
-				to := ys[i*ldy:][:len(mu)]
-				scale, shift := scale[:len(mu)], shift[:len(mu)]
-				if act == device.Relu {
-					for j, u := range mu {
-						to[j] = max((from[j]-u)*scale[j]+shift[j], 0)
+			repeat(mu, c)
+			repeat(scale, c)
+			repeat(shift, c)
+		},
+	}, phase{
+		n: b.n,
+		run: func(part, _ int) {
+			mu, scale, shift := split3(sharedOf[T](d, 0, 3*w))
+			lo, rows := b.rows(b.n - 1 - part) // those that were read last may still be in a cache
+			for end := lo + rows; lo < end; lo += some {
+				b.each(lo, min(some, end-lo), func(lo, rows, w, k int) {
+					y := ys[lo*ldy:]
+					simd.Normalise(b.level, y, xs[lo*ldx:], mu[:w], scale[:w], shift[:w], rows, k*ldy, k*ldx, act == device.Relu, stream)
+					if fused {
+						return
 					}
-					continue
-				}
-				for j, u := range mu {
-					to[j] = (from[j]-u)*scale[j] + shift[j]
-				}
-				if act != device.Identity {
-					activate(act, to)
-				}
+					if ldy == c {
+						w, rows = rows*w, 1
+					}
+					for i := range rows {
+						activate(act, y[i*ldy:][:w])
+					}
+				})
 			}
 		},
 	})
@@ -235,91 +231,89 @@ func (d *Device) BatchNormGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma devic
 func batchNormGrad[T float](d *Device, dx, dgamma, dbeta, dy, x, mean, rstd, gamma device.View) {
 	m, c, ldx, _ := normRows(x)
 	_, _, ldy, _ := normRows(dy)
+	ldd := c
+	if dx.Valid() {
+		_, _, ldd, _ = normRows(dx)
+	}
 	xs, ys, means, scales := slice[T](x), slice[T](dy), slice[T](mean), slice[T](rstd)
 	gammas, dgammas, dbetas := optional[T](gamma), optional[T](dgamma), optional[T](dbeta)
-	block := normBlock(c)
-	n := (m + block - 1) / block
-	d.shared((n + 1) * 2 * c * 8)
+	b := newNormBlocks[T](m, c, ldx, ldy, ldd)
+	w := b.wide()
+	d.reserve(2 * w * 8)
+	d.shared(b.n*2*c*8 + 4*w*sizeOf[T]())
+	parameters := func() (mu, k, a, b []T) { // dx = k dy + a + b (x-mean)
+		all := cast[T](d.common)[:4*w]
+		return all[:w], all[w : 2*w], all[2*w : 3*w], all[3*w:]
+	}
+	blockSums := func(part int) (sum, dot []float64) {
+		return split(sharedOf[float64](d, 4*w*sizeOf[T]()+part*2*c*8, 2*c))
+	}
 	phases := []phase{{
-		n: n,
-		run: func(part, _ int) { // sums of dy and of dy (x-mean)
-			out := sharedOf[float64](d, (part+1)*2*c*8, 2*c)
-			lo := part * block
-			rows := min(block, m-lo)
-			for j := 0; j < c; j += 2 {
-				if j+2 > c {
-					var s, t float64
-					mu := means[j]
-					for i := range rows {
-						g := float64(ys[(lo+i)*ldy+j])
-						s += g
-						t += g * float64(xs[(lo+i)*ldx+j]-mu)
-					}
-					out[j], out[c+j] = s, t
-					continue
-				}
-				var s0, s1, t0, t1 float64
-				m0, m1 := means[j], means[j+1]
-				ax, ay := lo*ldx+j, lo*ldy+j
-				for range rows {
-					p, q := (*[2]T)(ys[ay:]), (*[2]T)(xs[ax:])
-					g0, g1 := float64(p[0]), float64(p[1])
-					s0 += g0
-					s1 += g1
-					t0 += g0 * float64(q[0]-m0)
-					t1 += g1 * float64(q[1]-m1)
-					ax += ldx
-					ay += ldy
-				}
-				out[j], out[j+1], out[c+j], out[c+j+1] = s0, s1, t0, t1
-			}
+		n: 1,
+		run: func(int, int) {
+			mu, _, _, _ := parameters()
+			copy(mu, means[:c])
+			repeat(mu, c)
+		},
+	}, {
+		n: b.n,
+		run: func(part, worker int) { // sums of dy and of dy (x-mean)
+			mu, _, _, _ := parameters()
+			sums := scratchOf[float64](d, worker, 2*w)
+			clear(sums)
+			sum, dot := split(sums)
+			lo, rows := b.rows(part)
+			b.each(lo, rows, func(lo, rows, w, k int) {
+				simd.GradSums(b.level, sum, dot, ys[lo*ldy:], xs[lo*ldx:], mu[:w], rows, k*ldy, k*ldx)
+			})
+			fold(sum, c)
+			fold(dot, c)
+			outSum, outDot := blockSums(part)
+			copy(outSum, sum)
+			copy(outDot, dot)
 		},
 	}, {
 		n: 1,
 		run: func(int, int) {
-			total := sharedOf[float64](d, 0, 2*c)
-			all := sharedOf[float64](d, 2*c*8, n*2*c)
-			clear(total)
-			for b := range n {
-				for j, v := range all[b*2*c:][:2*c] {
-					total[j] += v
+			sum, dot := blockSums(0)
+			for part := 1; part < b.n; part++ {
+				s, t := blockSums(part)
+				for j, v := range s {
+					sum[j] += v
+					dot[j] += t[j]
 				}
 			}
 			for j := range dbetas {
-				dbetas[j] = T(total[j])
+				dbetas[j] = T(sum[j])
+			}
+			_, k, a, b := parameters()
+			for j := range c {
+				r := float64(scales[j])
+				f := r
+				if gammas != nil {
+					f *= float64(gammas[j])
+				}
+				k[j], a[j], b[j] = T(f), T(-f*sum[j]/float64(m)), T(-f*r*r*dot[j]/float64(m))
 			}
 			for j := range dgammas {
-				dgammas[j] = T(total[c+j] * float64(scales[j]))
+				dgammas[j] = T(dot[j] * float64(scales[j]))
 			}
+			repeat(k, c)
+			repeat(a, c)
+			repeat(b, c)
 		},
 	}}
 	writes := present(dx, dgamma, dbeta)
 	if dx.Valid() {
-		_, _, ldd, _ := normRows(dx)
-		ds := slice[T](dx)
-		d.reserve(3 * c * sizeOf[T]())
+		ds, stream := slice[T](dx), streams(dx)
 		phases = append(phases, phase{
-			n: n,
-			run: func(part, worker int) { // dx = k dy - a - b (x-mean)
-				total := sharedOf[float64](d, 0, 2*c)
-				kab := scratchOf[T](d, worker, 3*c)
-				k, a, b := kab[:c], kab[c:2*c], kab[2*c:3*c]
-				for j := range k {
-					r := float64(scales[j])
-					f := r
-					if gammas != nil {
-						f *= float64(gammas[j])
-					}
-					k[j], a[j], b[j] = T(f), T(f*total[j]/float64(m)), T(f*r*r*total[c+j]/float64(m))
-				}
-				mu := means[:c]
-				for i := part * block; i < min(m, (part+1)*block); i++ {
-					px, py, to := xs[i*ldx:][:len(mu)], ys[i*ldy:][:len(mu)], ds[i*ldd:][:len(mu)]
-					k, a, b := k[:len(mu)], a[:len(mu)], b[:len(mu)]
-					for j, u := range mu {
-						to[j] = py[j]*k[j] - a[j] - (px[j]-u)*b[j]
-					}
-				}
+			n: b.n,
+			run: func(part, _ int) {
+				mu, k, a, slope := parameters()
+				lo, rows := b.rows(b.n - 1 - part) // as in BatchNormApply
+				b.each(lo, rows, func(lo, rows, w, n int) {
+					simd.NormaliseGrad(b.level, ds[lo*ldd:], ys[lo*ldy:], xs[lo*ldx:], mu[:w], k[:w], a[:w], slope[:w], rows, n*ldd, n*ldy, n*ldx, stream)
+				})
 			},
 		})
 	}

@@ -103,16 +103,51 @@ func TestBatchNormVarianceOfAConstantIsZero(t *testing.T) {
 	}
 }
 
+// The distances that are summed are from the mean of a block's first rows, which may be far from that of the others.
+func TestBatchNormStatsOfUnlikeRows(t *testing.T) {
+	const m, c = 5000, 40
+	var want [2][c]float64
+	got := everywhere(t, func(r *rig) (func(), []device.View) {
+		x := r.with(device.F32, func(i int) float64 {
+			if i < 40*c {
+				return 1000 + r.rnd.NormFloat64()
+			}
+			return 0.01 * r.rnd.NormFloat64()
+		}, m, c)
+		want = [2][c]float64{}
+		xs := values(x)
+		for i, v := range xs {
+			want[0][i%c] += v / m
+		}
+		for i, v := range xs {
+			e := v - want[0][i%c]
+			want[1][i%c] += e * e / m
+		}
+		mean, variance := r.zeros(device.F32, c), r.zeros(device.F32, c)
+		return func() { require.True(t, r.d.BatchNormStats(mean, variance, x)) }, []device.View{mean, variance}
+	})
+	near(t, want[0][:], got[0], 1e-6, "mean") // a rounding of each sum of 32 rows, of 1e6 rather than of the variance's 8e3
+	near(t, want[1][:], got[1], 1e-5, "variance")
+}
+
+// BenchmarkBatchNorm tells GB/s of what has to pass between memory and processor: x for statistics, x and y to apply them,
+// twice dy and x and once dx for the gradient.
 func BenchmarkBatchNorm(b *testing.B) {
-	r := newRig(b, 0)
-	d := r.d
-	x, y := r.zeros(device.F32, 32, 32, 32, 32), r.zeros(device.F32, 32, 32, 32, 32)
-	m, v, g := r.zeros(device.F32, 32), r.zeros(device.F32, 32), r.zeros(device.F32, 32)
-	b.Run("stats", func(b *testing.B) { benchmark(b, d, float64(x.Len()), func() { d.BatchNormStats(m, v, x) }) })
-	b.Run("apply", func(b *testing.B) {
-		benchmark(b, d, float64(x.Len()), func() { d.BatchNormApply(y, x, m, v, g, g, device.Relu) })
-	})
-	b.Run("grad", func(b *testing.B) {
-		benchmark(b, d, float64(x.Len()), func() { d.BatchNormGrad(y, m, v, y, x, m, v, g) })
-	})
+	for _, dims := range [][]int{{256, 31, 31, 64}, {256, 7, 7, 256}, {1024, 16, 16, 3}} {
+		r := newRig(b, 1)
+		d, c := r.d, dims[3]
+		x, y, dx := r.normal(device.F32, dims...), r.normal(device.F32, dims...), r.zeros(device.F32, dims...)
+		m, v, g, dg, db := r.zeros(device.F32, c), r.zeros(device.F32, c), r.zeros(device.F32, c), r.zeros(device.F32, c), r.zeros(device.F32, c)
+		bytes := float64(x.Bytes())
+		b.Run(fmt.Sprint(dims, "stats"), func(b *testing.B) { traffic(b, d, bytes, func() { d.BatchNormStats(m, v, x) }) })
+		b.Run(fmt.Sprint(dims, "apply"), func(b *testing.B) {
+			traffic(b, d, 2*bytes, func() { d.BatchNormApply(y, x, m, v, g, g, device.Relu) })
+		})
+		b.Run(fmt.Sprint(dims, "gradsums"), func(b *testing.B) {
+			traffic(b, d, 2*bytes, func() { d.BatchNormGrad(device.View{}, dg, db, y, x, m, v, g) })
+		})
+		b.Run(fmt.Sprint(dims, "grad"), func(b *testing.B) {
+			traffic(b, d, 5*bytes, func() { d.BatchNormGrad(dx, dg, db, y, x, m, v, g) })
+		})
+	}
 }

@@ -227,3 +227,20 @@ func allocations(f func()) uint64 {
 	}
 	return least
 }
+
+// traffic tells the time and the GB/s of the fastest of many calls that move bytes between memory and processor: what a
+// call takes, whatever else the machine does.
+func traffic(b *testing.B, d *Device, bytes float64, call func()) {
+	g, err := d.Capture(call)
+	require.NoError(b, err)
+	defer g.Close()
+	best := time.Hour
+	for b.Loop() {
+		start := time.Now()
+		g.Launch()
+		best = min(best, time.Since(start))
+	}
+	require.NoError(b, d.Sync())
+	b.ReportMetric(best.Seconds()*1e3, "ms")
+	b.ReportMetric(bytes/best.Seconds()/1e9, "GB/s")
+}

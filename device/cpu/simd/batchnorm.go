@@ -147,7 +147,8 @@ func Normalise[T Float](l Level, y, x, mean, scale, shift []T, rows, yStride, xS
 		return
 	}
 	y, x, scale, shift = y[:(rows-1)*yStride+c], x[:(rows-1)*xStride+c], scale[:c], shift[:c]
-	if is32[T]() && normalise32(l, ptr32(y), ptr32(x), ptr32(mean), ptr32(scale), ptr32(shift), rows, c, yStride, xStride, streams(l, y, yStride, stream), relu) {
+	if l != Generic && is32[T]() {
+		normalise32(l, ptr32(y), ptr32(x), ptr32(mean), ptr32(scale), ptr32(shift), rows, c, yStride, xStride, streams(l, y, yStride, stream), relu)
 		return
 	}
 	for i := range rows {
@@ -176,7 +177,8 @@ func NormaliseGrad[T Float](l Level, dx, dy, x, mean, k, a, b []T, rows, dxStrid
 		return
 	}
 	dx, dy, x, k, a, b = dx[:(rows-1)*dxStride+c], dy[:(rows-1)*dyStride+c], x[:(rows-1)*xStride+c], k[:c], a[:c], b[:c]
-	if is32[T]() && normaliseGrad32(l, ptr32(dx), ptr32(dy), ptr32(x), ptr32(mean), ptr32(k), ptr32(a), ptr32(b), rows, c, dxStride, dyStride, xStride, streams(l, dx, dxStride, stream)) {
+	if l != Generic && is32[T]() {
+		normaliseGrad32(l, ptr32(dx), ptr32(dy), ptr32(x), ptr32(mean), ptr32(k), ptr32(a), ptr32(b), rows, c, dxStride, dyStride, xStride, streams(l, dx, dxStride, stream))
 		return
 	}
 	for i := range rows {

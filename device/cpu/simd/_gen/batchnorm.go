@@ -6,13 +6,14 @@ func channelSums(f *file, i isa) {
 	get("c", "CX")
 	get("stride", "R8")
 	f.op("SHLQ $2, R8")
+	next := f.behind(get, [3]string{"x", "R8", "R11"})
 	f.eachColumns(i, get, func(c *columns) {
 		shift, sum, sq, x := 0, c.vecs, 2*c.vecs, 3*c.vecs
 		c.loads("shift", shift)
 		c.zero(sum)
 		c.zero(sq)
 		c.row("x", "SI")
-		c.eachRow(func() {
+		c.eachRowAhead(next, func() {
 			for v := range c.vecs {
 				c.load(c.vec(v, "SI"), c.v(x+v))
 			}
@@ -39,6 +40,7 @@ func gradSums(f *file, i isa) {
 	get("xStride", "R9")
 	f.op("SHLQ $2, R8")
 	f.op("SHLQ $2, R9")
+	next := f.behind(get, [3]string{"dy", "R8", "R11"}, [3]string{"x", "R9", "R12"})
 	f.eachColumns(i, get, func(c *columns) {
 		mean, sum, dot, spare := 0, c.vecs, 2*c.vecs, 3*c.vecs
 		c.loads("mean", mean)
@@ -46,7 +48,7 @@ func gradSums(f *file, i isa) {
 		c.zero(dot)
 		c.row("dy", "DI")
 		c.row("x", "SI")
-		c.eachRow(func() {
+		c.eachRowAhead(next, func() {
 			for v := range c.vecs {
 				dy, x := c.v(spare+v%2*2), c.v(spare+v%2*2+1)
 				c.load(c.vec(v, "DI"), dy)
@@ -84,85 +86,44 @@ var activations = []activation{
 // normalise writes the kernel of Normalise with an activation.
 func normalise(f *file, i isa, act activation) {
 	get := f.kernel(i, "normalise"+act.name, "y", "x", "mean", "scale", "shift", "rows", "c", "yStride", "xStride", "stream")
-	get("c", "CX")
-	get("yStride", "R8")
-	get("xStride", "R9")
-	f.op("SHLQ $2, R8")
-	f.op("SHLQ $2, R9")
-	f.eachColumns(i, get, func(c *columns) {
-		mean, scale, shift := 0, c.vecs, 2*c.vecs
-		x := func(v int) string { return c.v(3*c.vecs + v%3) }
-		spare := 3*c.vecs + min(c.vecs, 3)
-		c.loads("mean", mean)
-		c.loads("scale", scale)
-		c.loads("shift", shift)
-		act.prepare(c, spare)
-		c.row("y", "DI")
-		c.row("x", "SI")
-		c.streamed(func(store func(src, at string)) {
-			c.eachRow(func() {
-				for v := range c.vecs {
-					c.load(c.vec(v, "SI"), x(v))
-					c.op("VSUBPS %s, %s, %s", c.v(mean+v), x(v), x(v))
-					c.op("VFMADD213PS %s, %s, %s", c.v(shift+v), c.v(scale+v), x(v))
-					act.apply(c, x(v), spare)
-					store(x(v), c.vec(v, "DI"))
-				}
-				c.op("ADDQ R8, DI")
-				c.op("ADDQ R9, SI")
-			})
-		})
+	get("y", "DI")
+	get("x", "SI")
+	get("mean", "R10")
+	get("scale", "R11")
+	get("shift", "R12")
+	f.rowByRow(i, get, []string{"DI", "yStride", "SI", "xStride"}, func(c *columns, store func(src, at string)) {
+		x, scale, spare := 0, c.vecs, 2*c.vecs
+		act.prepare(c, spare+1)
+		for v := range c.vecs {
+			c.load(c.vec(v, "SI"), c.v(x+v))
+			c.load(c.vec(v, "R11"), c.v(scale+v))
+			c.op("VSUBPS %s, %s, %s", c.operand(c.vec(v, "R10"), c.v(spare)), c.v(x+v), c.v(x+v))
+			c.op("VFMADD213PS %s, %s, %s", c.operand(c.vec(v, "R12"), c.v(spare)), c.v(scale+v), c.v(x+v))
+			act.apply(c, c.v(x+v), spare+1)
+			store(c.v(x+v), c.vec(v, "DI"))
+		}
 	})
-	f.fence(get)
-	f.end()
 }
 
-// normaliseGrad writes the kernel of NormaliseGrad. The parameters of four vectors fit the registers of AVX-512 only; in
-// AVX2 two of them stay in memory.
+// normaliseGrad writes the kernel of NormaliseGrad.
 func normaliseGrad(f *file, i isa) {
 	get := f.kernel(i, "normaliseGrad", "dx", "dy", "x", "mean", "k", "a", "b", "rows", "c", "dxStride", "dyStride", "xStride", "stream")
-	get("c", "CX")
-	for n, stride := range []string{"dxStride", "dyStride", "xStride"} {
-		reg := []string{"R8", "R9", "R12"}[n]
-		get(stride, reg)
-		f.op("SHLQ $2, %s", reg)
+	for n, arg := range []string{"dx", "dy", "x", "mean", "k", "a", "b"} {
+		get(arg, []string{"DI", "DX", "SI", "R10", "R11", "R12", "BX"}[n])
 	}
-	f.eachColumns(i, get, func(c *columns) {
-		k, b, x, spare := 0, c.vecs, 2*c.vecs, c.v(3*c.vecs)
-		mean := func(v int) string { return c.vec(v, "R10") }
-		a := func(v int) string { return c.vec(v, "R11") }
-		c.loads("k", k)
-		c.loads("b", b)
-		if c.isa == avx512 || c.part {
-			c.loads("mean", 3*c.vecs+1)
-			c.loads("a", 4*c.vecs+1)
-			mean = func(v int) string { return c.v(3*c.vecs + 1 + v) }
-			a = func(v int) string { return c.v(4*c.vecs + 1 + v) }
-		} else {
-			c.row("mean", "R10")
-			c.row("a", "R11")
+	f.rowByRow(i, get, []string{"DI", "dxStride", "DX", "dyStride", "SI", "xStride"}, func(c *columns, store func(src, at string)) {
+		x, g, spare := 0, c.vecs, c.v(2*c.vecs)
+		for v := range c.vecs {
+			x, g := c.v(x+v), c.v(g+v)
+			c.load(c.vec(v, "SI"), x)
+			c.op("VSUBPS %s, %s, %s", c.operand(c.vec(v, "R10"), spare), x, x)
+			c.load(c.vec(v, "BX"), g)
+			c.op("VFMADD213PS %s, %s, %s", c.operand(c.vec(v, "R12"), spare), g, x)
+			c.load(c.vec(v, "DX"), g)
+			c.op("VFMADD231PS %s, %s, %s", c.operand(c.vec(v, "R11"), spare), g, x)
+			store(x, c.vec(v, "DI"))
 		}
-		c.row("dx", "DI")
-		c.row("dy", "DX")
-		c.row("x", "SI")
-		c.streamed(func(store func(src, at string)) {
-			c.eachRow(func() {
-				for v := range c.vecs {
-					x := c.v(x + v)
-					c.load(c.vec(v, "SI"), x)
-					c.op("VSUBPS %s, %s, %s", mean(v), x, x)
-					c.op("VFMADD213PS %s, %s, %s", a(v), c.v(b+v), x)
-					c.op("VFMADD231PS %s, %s, %s", c.operand(c.vec(v, "DX"), spare), c.v(k+v), x)
-					store(x, c.vec(v, "DI"))
-				}
-				c.op("ADDQ R8, DI")
-				c.op("ADDQ R9, DX")
-				c.op("ADDQ R12, SI")
-			})
-		})
 	})
-	f.fence(get)
-	f.end()
 }
 
 func batchNormFile(i isa) *file {

@@ -10,6 +10,8 @@ type columns struct {
 	vecs int
 	part bool
 	get  getter
+
+	place string // index that addresses have
 }
 
 // eachColumns goes over the columns of rows, whose number is in CX: four vectors at a time while there are so many, then
@@ -24,14 +26,14 @@ func (f *file) eachColumns(i isa, get getter, body func(c *columns)) {
 	f.op("SUBQ $%d, CX", 4*i.lanes)
 	f.op("JL %s", ones)
 	f.at(four)
-	part(columns{f, i, 4, false, get})
+	part(columns{file: f, isa: i, vecs: 4, get: get})
 	f.op("SUBQ $%d, CX", 4*i.lanes)
 	f.op("JGE %s", four)
 	f.at(ones)
 	f.op("ADDQ $%d, CX", 3*i.lanes)
 	f.op("JL %s", rest)
 	f.at(one)
-	part(columns{f, i, 1, false, get})
+	part(columns{file: f, isa: i, vecs: 1, get: get})
 	f.op("SUBQ $%d, CX", i.lanes)
 	f.op("JGE %s", one)
 	f.at(rest)
@@ -49,7 +51,7 @@ func (f *file) eachColumns(i isa, get getter, body func(c *columns)) {
 		f.op("SUBQ CX, AX")
 		f.op("VMOVUPS (AX), Y15")
 	}
-	part(columns{f, i, 1, true, get})
+	part(columns{file: f, isa: i, vecs: 1, part: true, get: get})
 	f.at(done)
 }
 
@@ -72,7 +74,9 @@ func (c *columns) row(arg, reg string) {
 }
 
 // vec is the address of vector v of the columns, which a register points at.
-func (c *columns) vec(v int, row string) string { return fmt.Sprintf("%d(%s)", v*c.bytes(), row) }
+func (c *columns) vec(v int, row string) string {
+	return fmt.Sprintf("%d(%s)%s", v*c.bytes(), row, c.place)
+}
 
 func (c *columns) load(at, dst string) {
 	switch {
@@ -176,30 +180,79 @@ func (c *columns) eachRow(body func()) {
 	c.op("JNZ %s", row)
 }
 
-// streamed writes rows twice: with stores past the caches, which the argument stream asks for if it is not 0, and plain.
-// Only four vectors are streamed. It changes R13.
-func (c *columns) streamed(rows func(store func(src, at string))) {
+// ahead is a register for each matrix that rows are read from.
+type ahead []string
+
+// behind points registers at what follows the rows of matrices: argument, stride in bytes and register of each. It
+// changes AX.
+func (f *file) behind(get getter, matrices ...[3]string) (next ahead) {
+	for _, m := range matrices {
+		get("rows", m[2])
+		f.op("IMULQ %s, %s", m[1], m[2])
+		get(m[0], "AX")
+		f.op("ADDQ AX, %s", m[2])
+		next = append(next, m[2])
+	}
+	return next
+}
+
+// eachRowAhead is eachRow. If rows have more than four vectors, so that memory is not read in its order, it fetches what
+// comes after these rows in that order.
+func (c *columns) eachRowAhead(next ahead, body func()) {
 	if c.vecs == 1 {
-		rows(c.store)
+		c.eachRow(body)
 		return
 	}
-	plain, end := c.label("plain"), c.label("end")
-	c.get("stream", "R13")
-	c.op("TESTQ R13, R13")
-	c.op("JZ %s", plain)
-	rows(func(src, at string) { c.op("VMOVNTPS %s, %s", src, at) })
+	whole, end := c.label("whole"), c.label("end")
+	c.get("c", "AX")
+	c.op("CMPQ AX, $%d", c.vecs*c.lanes)
+	c.op("JE %s", whole)
+	c.eachRow(func() {
+		body()
+		for _, reg := range next {
+			for at := 0; at < c.vecs*c.bytes(); at += 64 {
+				c.op("PREFETCHT1 %d(%s)", at, reg)
+			}
+			c.op("ADDQ $%d, %s", c.vecs*c.bytes(), reg)
+		}
+	})
 	c.op("JMP %s", end)
-	c.at(plain)
-	rows(c.store)
+	c.at(whole)
+	c.eachRow(body)
 	c.at(end)
 }
 
-// fence keeps what was streamed in front of later stores.
-func (f *file) fence(get getter) {
-	plain := f.label("plain")
-	get("stream", "R13")
-	f.op("TESTQ R13, R13")
+// rowByRow writes a function's body that goes over each row from left to right. Registers and the arguments with their
+// strides alternate in moves; vec gives addresses with the place in the row. It is there twice: with stores past the
+// caches, which the argument stream asks for if it is not 0 and which there are of four vectors only, and plain.
+func (f *file) rowByRow(i isa, get getter, moves []string, body func(c *columns, store func(src, at string))) {
+	plain, rows := f.label("plain"), func(stream bool) {
+		row := f.label("row")
+		get("rows", "R13")
+		f.at(row)
+		get("c", "CX")
+		f.eachColumns(i, get, func(c *columns) {
+			c.place = "(R15*1)"
+			store := c.store
+			if stream && c.vecs > 1 {
+				store = func(src, at string) { c.op("VMOVNTPS %s, %s", src, at) }
+			}
+			body(c, store)
+		})
+		for n := 0; n < len(moves); n += 2 {
+			get(moves[n+1], "AX")
+			f.op("LEAQ (%[1]s)(AX*4), %[1]s", moves[n])
+		}
+		f.op("DECQ R13")
+		f.op("JNZ %s", row)
+	}
+	get("stream", "AX")
+	f.op("TESTQ AX, AX")
 	f.op("JZ %s", plain)
+	rows(true)
 	f.op("SFENCE")
+	f.end()
 	f.at(plain)
+	rows(false)
+	f.end()
 }
