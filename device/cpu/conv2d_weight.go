@@ -28,24 +28,6 @@ type weightGrad[T float] struct {
 	segments     [][]simd.Seg
 }
 
-// extent is the positions from lo to hi-1 along an axis of dy that a tap has, and the first one's in x.
-type extent struct{ lo, hi, at int }
-
-// extents lists them for each tap of an axis.
-func extents(n, size, kernel int, stride, pad, dil int32) []extent {
-	all := make([]extent, kernel)
-	for i, taps := range forwardTaps(n, size, kernel, stride, pad, dil) {
-		for _, t := range taps {
-			e := &all[t.k]
-			if e.hi == 0 {
-				e.lo, e.at = i, t.at
-			}
-			e.hi = i + 1
-		}
-	}
-	return all
-}
-
 const (
 	weightImages = 8       // images of a stage at least, if there are
 	weightHigh   = 64      // channels of a part along the rows of tiles
@@ -70,7 +52,7 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 	c := newConv(x, dy, dw.D(1), dw.D(2), p)
 	c.flatten()
 	g := &weightGrad[T]{d: d, level: levelFor[T](), c: c, x: slice[T](x), dy: slice[T](dy), dw: slice[T](dw), beta: T(beta), n: dw.Len(),
-		rows: extents(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: extents(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW)}
+		rows: extents(forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), c.kh), cols: extents(forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW), c.kw)}
 	g.plan()
 	d.reserve(g.scratch(g.images, g.band) * sizeOf[T]())
 	parts := c.groups * g.vec.count() * ceil(g.row, g.high)
@@ -211,7 +193,7 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 			lo, hi := g.xRows(i0, i1)
 			x, dy := g.x[n0*c.x[0]+group*c.cg:], g.dy[n0*c.y[0]+group*c.og+yFrom:]
 			if g.few {
-				g.gather(xs, x, n, i0, i1, xPixel)
+				gatherTaps(g.level, xs, x, c.x, n, i0, i1, c.ow, g.rows, g.cols, c.cg, xPixel)
 			} else {
 				stageRows(g.level, xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
 			}
@@ -268,32 +250,6 @@ func (g *weightGrad[T]) segs(s []simd.Seg, tile *simd.Tile[T], t, n, i0, i1, lo 
 		}
 	}
 	return s
-}
-
-// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each.
-func stageRows[T float](l simd.Level, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
-	for i := range n {
-		for r := lo; r < hi; r++ {
-			copyPixels(l, stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:], w, channels, n*pixel, s[2])
-		}
-	}
-}
-
-// gather stages the taps of each position of rows i0 to i1-1 of dy, zeros for padding.
-func (g *weightGrad[T]) gather(stage, x []T, n, i0, i1, pixel int) {
-	c := &g.c
-	clear(stage[:(i1-i0)*c.ow*n*pixel])
-	for r, rows := range g.rows {
-		for k, cols := range g.cols {
-			for i := max(rows.lo, i0); i < min(rows.hi, i1); i++ {
-				for j := cols.lo; j < cols.hi; j++ {
-					at := ((i-i0)*c.ow+j)*n*pixel + (r*c.kw+k)*c.cg
-					from := (rows.at+(i-rows.lo)*int(c.p.StrideH))*c.x[1] + (cols.at+(j-cols.lo)*int(c.p.StrideW))*c.x[2]
-					copyPixels(g.level, stage[at:], x[from:], n, c.cg, pixel, c.x[0])
-				}
-			}
-		}
-	}
 }
 
 // collect is dw = the sums of all splits + beta dw, for output channel o.

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
@@ -29,6 +27,7 @@ type correlation[T float] struct {
 	act          device.UnOp
 	images, band int // of a part: images, rows of y
 	few          bool
+	high, wide   []extent     // of the kernel's rows and columns, where few
 	pixel        int          // elements between neighbours in the stage
 	together     int          // panels of weights that stay in a cache while a band's tiles pass by
 	segments     [][]simd.Seg // room for each worker
@@ -48,6 +47,7 @@ func (q *correlation[T]) phases(pack phase) []phase {
 	q.pixel = roomy[T](q.ic)
 	if q.few {
 		q.pixel = roomy[T](depth)
+		q.high, q.wide = extents(q.rows, q.kh), extents(q.cols, q.kw)
 	}
 	q.band = 1
 	for q.band < q.oh && q.stage(q.band+1)*sizeOf[T]() <= stageBytes {
@@ -97,7 +97,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1 int, stage []T, segs []simd.Seg) 
 	lo, hi := q.meets(i0, i1)
 	x := q.x[n0*q.xs[0]+g*q.ic:]
 	if q.few {
-		q.gather(stage, x, n, i0, i1)
+		gatherTaps(q.level, stage, x, q.xs, n, i0, i1, q.ow, q.high, q.wide, q.ic, q.pixel)
 	} else {
 		stageRows(q.level, stage, x, q.xs, n, lo, hi, q.w, q.ic, q.pixel)
 	}
@@ -155,36 +155,6 @@ func (q *correlation[T]) activate(t *simd.Tile[T]) {
 	if q.act != device.Identity && q.act != device.Relu {
 		for r := range t.Rows {
 			activate(q.act, t.C[r*t.CRow:][:t.Cols])
-		}
-	}
-}
-
-// copyPixels copies n runs of c elements, from stride from to stride to.
-func copyPixels[T float](l simd.Level, dst, src []T, n, c, to, from int) {
-	if sizeOf[T]() == 4 {
-		simd.CopyRows(l, float32s(dst), float32s(src), n, c, to, from)
-		return
-	}
-	for i := range n {
-		copy(dst[i*to:][:c], src[i*from:])
-	}
-}
-
-// float32s is x, which holds float32.
-func float32s[T float](x []T) []float32 { return *(*[]float32)(unsafe.Pointer(&x)) }
-
-// gather stages the taps of each position of rows i0 to i1-1 of y, zeros for padding.
-func (q *correlation[T]) gather(stage, x []T, n, i0, i1 int) {
-	clear(stage[:(i1-i0)*q.ow*n*q.pixel])
-	for i := i0; i < i1; i++ {
-		for j := range q.ow {
-			at := ((i-i0)*q.ow + j) * n * q.pixel
-			for _, r := range q.rows[i] {
-				for _, c := range q.cols[j] {
-					to, from := at+(r.k*q.kw+c.k)*q.ic, r.at*q.xs[1]+c.at*q.xs[2]
-					copyPixels(q.level, stage[to:], x[from:], n, q.ic, q.pixel, q.xs[0])
-				}
-			}
 		}
 	}
 }

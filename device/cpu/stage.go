@@ -1,0 +1,114 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/acumen-ml/acumen/device/cpu/simd"
+)
+
+// A stage is the part of some images that tiles of a convolution read, laid out so that what a tile needs is near: as
+// (row, column, image, channel), or with few channels as (row, column, image, tap, channel).
+
+// extent is the positions lo, lo+every, ... under hi along an axis of y that a tap has; they meet at, at+step, ... in x.
+type extent struct{ lo, hi, at, every, step int }
+
+// count is the number of positions.
+func (e *extent) count() int {
+	if e.hi <= e.lo {
+		return 0
+	}
+	return (e.hi-1-e.lo)/e.every + 1
+}
+
+// extents turns the taps of positions into the positions of each tap.
+func extents(taps [][]tap, kernel int) []extent {
+	all := make([]extent, kernel)
+	for i, ts := range taps {
+		for _, t := range ts {
+			e := &all[t.k]
+			switch {
+			case e.hi == 0:
+				*e = extent{i, i + 1, t.at, 1, 1}
+			case e.hi == e.lo+1: // the second
+				e.every, e.step = i-e.lo, t.at-e.at
+			}
+			e.hi = i + 1
+		}
+	}
+	return all
+}
+
+// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each.
+func stageRows[T float](l simd.Level, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
+	for i := range n {
+		for r := lo; r < hi; r++ {
+			copyPixels(l, stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:], w, channels, n*pixel, s[2])
+		}
+	}
+}
+
+// gatherTaps stages the taps of the positions in rows i0 to i1-1 of y, which is ow wide, of n images x of strides s: c
+// channels for each. Taps in the padding are zeros.
+func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, i0, i1, ow int, rows, cols []extent, c, pixel int) {
+	clear(stage[:(i1-i0)*ow*n*pixel])
+	lo, hi := inner(cols, ow, s[2] == c)
+	for r := range rows {
+		e := &rows[r]
+		for i := e.lo; i < min(e.hi, i1); i += e.every {
+			if i < i0 {
+				continue
+			}
+			at := e.at + (i-e.lo)/e.every*e.step
+			for m := range n {
+				to, from := stage[((i-i0)*ow*n+m)*pixel+r*len(cols)*c:], x[m*s[0]+at*s[1]:]
+				if lo < hi {
+					copyPixels(l, to[lo*n*pixel:], from[(cols[0].at+(lo-cols[0].lo)*cols[0].step)*c:], hi-lo, len(cols)*c, n*pixel, cols[0].step*c)
+				}
+				for k := range cols {
+					w := cols[k]
+					if lo < hi { // what is left of it
+						w.hi = min(w.hi, lo)
+						right := cols[k]
+						if right.hi > hi {
+							skip := max(hi-right.lo, 0)
+							copyPixels(l, to[(right.lo+skip)*n*pixel+k*c:], from[(right.at+skip*right.step)*s[2]:], right.hi-right.lo-skip, c, n*pixel, right.step*s[2])
+						}
+					}
+					if m := w.count(); m > 0 {
+						copyPixels(l, to[w.lo*n*pixel+k*c:], from[w.at*s[2]:], m, c, w.every*n*pixel, w.step*s[2])
+					}
+				}
+			}
+		}
+	}
+}
+
+// inner is the positions that have all taps of a row of the kernel, if those are neighbours in x; else none.
+func inner(cols []extent, ow int, dense bool) (lo, hi int) {
+	hi = ow
+	for k, e := range cols {
+		first := e.at - (e.lo-cols[0].lo)*e.step - cols[0].at // from the first tap to this one at one position
+		if !dense || e.hi == 0 || e.every != 1 || e.step != cols[0].step && e.hi-e.lo > 1 || first != k {
+			return 0, 0
+		}
+		lo, hi = max(lo, e.lo), min(hi, e.hi)
+	}
+	return lo, max(lo, hi)
+}
+
+// copyPixels copies n runs of c elements, from stride from to stride to.
+func copyPixels[T float](l simd.Level, dst, src []T, n, c, to, from int) {
+	if n <= 0 {
+		return
+	}
+	if sizeOf[T]() == 4 {
+		simd.CopyRows(l, float32s(dst), float32s(src), n, c, to, from)
+		return
+	}
+	for i := range n {
+		copy(dst[i*to:][:c], src[i*from:])
+	}
+}
+
+// float32s is x, which holds float32.
+func float32s[T float](x []T) []float32 { return *(*[]float32)(unsafe.Pointer(&x)) }
