@@ -126,7 +126,7 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 	weights := slice[T](w)
 	q := &correlation[T]{
 		d: d, level: l, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
-		groups: c.groups, kh: c.kh, kw: c.kw, act: act, weights: c.groups * group,
+		groups: c.groups, kh: c.kh, kw: c.kw, act: act, weights: c.groups * group, every: 1, step: int(p.StrideW),
 		rows: forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
 	if b.Valid() {
@@ -164,7 +164,7 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 	weights := slice[T](w)
 	q := &correlation[T]{
 		d: d, level: l, x: slice[T](dy), y: slice[T](dx), xs: c.y, ys: c.x, n: c.n, h: c.oh, w: c.ow, ic: c.og, oh: c.h, ow: c.w, oc: c.cg,
-		groups: c.groups, kh: c.kh, kw: c.kw, weights: c.groups * group,
+		groups: c.groups, kh: c.kh, kw: c.kw, weights: c.groups * group, every: int(p.StrideW), step: 1,
 		rows: backwardTaps(c.h, c.oh, c.kh, p.StrideH, p.PadH, p.DilH), cols: backwardTaps(c.w, c.ow, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
 	pack := phase{n: c.groups * all.count() * taps, run: func(part, _ int) {

@@ -9,8 +9,9 @@ import (
 // taps, each of a pixel of x times a matrix of weights. What differs is which pixel a tap meets.
 //
 // A tile's rows are the same position in up to 15 images: all have the same taps, so none is spent on padding, whatever
-// the stride. A part stages a band of rows of those images, as (row, column, image, channel), so that a tile's rows are
-// neighbours; then all its tiles read from there. With few channels the stage holds (position, image, tap, channel).
+// the stride. Of few images they are positions along a row of y, the stage's columns padded with zeros. A part stages a
+// band of rows of its images, as (row, column, image, channel), so that a tile's rows lie evenly; then all its tiles read
+// from there. With few channels the stage holds (position, image, tap, channel).
 type correlation[T float] struct {
 	d            *Device
 	level        simd.Level
@@ -25,7 +26,12 @@ type correlation[T float] struct {
 	weights      int     // elements of packed weights: (group, panel, tap, ic, width)
 	bias         []T
 	act          device.UnOp
+	every, step  int // columns of y that have the same taps are every apart, and step apart in x
 	images, band int // of a part: images, rows of y
+	shares       int // parts that a band's panels of weights are dealt to
+	along        bool
+	runs         []run
+	left, width  int // columns of zeros before those of x in the stage, and all its columns
 	few          bool
 	high, wide   []extent     // of the kernel's rows and columns, where few
 	pixel        int          // elements between neighbours in the stage
@@ -33,15 +39,26 @@ type correlation[T float] struct {
 	segments     [][]simd.Seg // room for each worker
 }
 
+// run is the positions of a tile in a row of y: column j and, along, those after it. The taps' columns are the stage's.
+type run struct {
+	j, rows int // rows 0: a row for each image
+	taps    []tap
+}
+
 const (
 	convImages    = 15        // the most rows of a tile
+	convAlong     = 8         // images under which rows of tiles are columns
+	convParts     = 16        // parts at least where panels are dealt out
 	fewChannels   = 8         // under so many the taps of a position are staged side by side
 	togetherBytes = 400 << 10 // of weights
 )
 
 // phases packs the weights, then computes.
 func (q *correlation[T]) phases(pack phase) []phase {
-	q.images = tileRows(q.n, convImages)
+	q.images, q.shares = tileRows(q.n, convImages), 1
+	if q.along = q.n < convAlong && q.ow > 1; q.along {
+		q.images = 1
+	}
 	q.few = q.ic < fewChannels && q.kh*q.kw > 1
 	depth := q.kh * q.kw * q.ic
 	q.pixel = roomy[T](q.ic)
@@ -49,6 +66,7 @@ func (q *correlation[T]) phases(pack phase) []phase {
 		q.pixel = roomy[T](depth)
 		q.high, q.wide = extents(q.rows, q.kh), extents(q.cols, q.kw)
 	}
+	q.deal()
 	q.band = 1
 	for q.band < q.oh && q.stage(q.band+1)*sizeOf[T]() <= stageBytes {
 		q.band++
@@ -61,11 +79,54 @@ func (q *correlation[T]) phases(pack phase) []phase {
 	q.d.reserve(q.stage(q.band) * sizeOf[T]())
 	q.d.shared(q.weights * sizeOf[T]())
 	bands := ceil(q.oh, q.band)
-	all := ceil(q.n, q.images) * bands
-	return []phase{pack, {n: all * q.groups, run: func(part, worker int) {
-		g, n0, i0 := part/all, part/bands%ceil(q.n, q.images)*q.images, part%bands*q.band
-		q.part(g, n0, min(q.images, q.n-n0), i0, min(i0+q.band, q.oh), scratchOf[T](q.d, worker, q.stage(q.band)), q.segments[worker])
+	images := ceil(q.n, q.images)
+	if panels := panelsFor(q.level, q.oc).count(); q.along {
+		q.shares = min(panels, ceil(convParts, images*bands*q.groups))
+	}
+	return []phase{pack, {n: images * bands * q.groups * q.shares, run: func(part, worker int) {
+		share, part := part%q.shares, part/q.shares
+		g, n0, i0 := part/(images*bands), part/bands%images*q.images, part%bands*q.band
+		q.part(g, n0, min(q.images, q.n-n0), i0, min(i0+q.band, q.oh), share, scratchOf[T](q.d, worker, q.stage(q.band)), q.segments[worker])
 	}}}
+}
+
+// deal lists the runs of a row of y.
+func (q *correlation[T]) deal() {
+	q.width = q.w
+	if !q.along {
+		for j := range q.ow {
+			q.runs = append(q.runs, run{j: j, taps: q.cols[j]})
+		}
+		return
+	}
+	high := q.level.Rows(min(q.level.Panel(), panelsFor(q.level, q.oc).wide()))
+	every := q.every
+	if q.few {
+		every = 1 // all positions are staged alike
+	}
+	taps := extents(q.cols, q.kw)
+	right := 0
+	for first := range min(every, q.ow) {
+		count := ceil(q.ow-first, every)
+		for at := 0; at < count; at += tileRows(count, high) {
+			r := run{j: first + at*every, rows: min(tileRows(count, high), count-at)}
+			for k, e := range taps {
+				if q.few || e.hi == 0 || e.lo%every != first {
+					continue
+				}
+				col := e.at + (r.j-e.lo)/every*q.step // outside x where it meets padding
+				q.left, right = max(q.left, -col), max(right, col+(r.rows-1)*q.step+1-q.w)
+				r.taps = append(r.taps, tap{k, col})
+			}
+			q.runs = append(q.runs, r)
+		}
+	}
+	q.width = q.left + q.w + right
+	for _, r := range q.runs {
+		for i := range r.taps {
+			r.taps[i].at += q.left
+		}
+	}
 }
 
 // stage is the number of elements that the largest stage for a band of rows of y has.
@@ -78,7 +139,7 @@ func (q *correlation[T]) stage(band int) int {
 		lo, hi := q.meets(i, min(i+band, q.oh))
 		most = max(most, hi-lo)
 	}
-	return most * q.w * q.images * q.pixel
+	return most * q.width * q.images * q.pixel
 }
 
 // meets is the rows of x that rows i0 to i1-1 of y are made of.
@@ -92,14 +153,19 @@ func (q *correlation[T]) meets(i0, i1 int) (lo, hi int) {
 	return min(lo, hi), hi
 }
 
-// part computes rows i0 to i1-1 of y for n images from n0 on and group g.
-func (q *correlation[T]) part(g, n0, n, i0, i1 int, stage []T, segs []simd.Seg) {
+// part computes rows i0 to i1-1 of y for n images from n0 on and group g, a share of the panels.
+func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []simd.Seg) {
 	lo, hi := q.meets(i0, i1)
 	x := q.x[n0*q.xs[0]+g*q.ic:]
 	if q.few {
 		gatherTaps(q.level, stage, x, q.xs, n, i0, i1, q.ow, q.high, q.wide, q.ic, q.pixel)
 	} else {
-		stageRows(q.level, stage, x, q.xs, n, lo, hi, q.w, q.ic, q.pixel)
+		if q.width > q.w {
+			clear(stage[:(hi-lo)*q.width*n*q.pixel])
+		}
+		for r := lo; r < hi; r++ {
+			stageRows(q.level, stage[((r-lo)*q.width+q.left)*n*q.pixel:], x, q.xs, n, r, r+1, q.w, q.ic, q.pixel)
+		}
 	}
 	all := panelsFor(q.level, q.oc)
 	depth := q.kh * q.kw * q.ic
@@ -107,27 +173,40 @@ func (q *correlation[T]) part(g, n0, n, i0, i1 int, stage []T, segs []simd.Seg) 
 	if q.act == device.Relu {
 		tile.Flags = simd.Relu
 	}
+	if q.along {
+		tile.CRow = q.ys[2]
+		if !q.few {
+			tile.ARow, tile.CRow = q.step*q.pixel, q.every*q.ys[2]
+		}
+	}
 	weights := sharedOf[T](q.d, 0, q.weights)[g*depth*all.wide():]
-	high := tileRows(n, q.level.Rows(min(all.p, all.wide())))
-	for first := 0; first < all.count(); first += q.together {
-		last := min(first+q.together, all.count())
+	most := q.level.Rows(min(all.p, all.wide()))
+	each := ceil(all.count(), q.shares)
+	end := min((share+1)*each, all.count())
+	for first := share * each; first < end; first += q.together {
+		last := min(first+q.together, end)
 		for i := i0; i < i1; i++ {
-			for j := range q.ow {
+			for _, run := range q.runs {
+				rows := n
+				if run.rows > 0 {
+					rows = run.rows
+				}
+				high := tileRows(rows, most)
 				tile.Width = 0
-				to := q.y[n0*q.ys[0]+i*q.ys[1]+j*q.ys[2]+g*q.oc:]
+				to := q.y[n0*q.ys[0]+i*q.ys[1]+run.j*q.ys[2]+g*q.oc:]
 				for p := first; p < last; p++ {
 					width, cols := all.width(p)
 					if width != tile.Width {
-						tile.Segs = q.segs(segs[:0], i-i0, lo, i, j, n, width)
+						tile.Segs = q.segs(segs[:0], i-i0, lo, i, n, width, run)
 					}
 					tile.Width, tile.BK, tile.Cols = width, width, cols
 					tile.B = weights[p*all.p*depth:]
 					if q.bias != nil {
 						tile.Bias = q.bias[g*q.oc+p*all.p:][:cols]
 					}
-					for r := 0; r < n; r += high {
-						tile.Rows = min(high, n-r)
-						tile.A, tile.C = stage[r*q.pixel:], to[r*q.ys[0]+p*all.p:]
+					for r := 0; r < rows; r += high {
+						tile.Rows = min(high, rows-r)
+						tile.A, tile.C = stage[r*tile.ARow:], to[r*tile.CRow+p*all.p:]
 						tile.Run(q.level)
 						q.activate(&tile)
 					}
@@ -137,14 +216,14 @@ func (q *correlation[T]) part(g, n0, n, i0, i1 int, stage []T, segs []simd.Seg) 
 	}
 }
 
-// segs lists the products of position (i, j), whose row is row in the band, lo being the first staged row.
-func (q *correlation[T]) segs(s []simd.Seg, row, lo, i, j, n, width int) []simd.Seg {
+// segs lists the products of a run in row i of y, row in the band, lo being the first staged row.
+func (q *correlation[T]) segs(s []simd.Seg, row, lo, i, n, width int, at run) []simd.Seg {
 	if q.few {
-		return append(s, simd.Seg{A: (row*q.ow + j) * n * q.pixel, K: q.kh * q.kw * q.ic})
+		return append(s, simd.Seg{A: (row*q.ow + at.j) * n * q.pixel, K: q.kh * q.kw * q.ic})
 	}
 	for _, r := range q.rows[i] {
-		for _, c := range q.cols[j] {
-			s = append(s, simd.Seg{A: ((r.at-lo)*q.w + c.at) * n * q.pixel, B: (r.k*q.kw + c.k) * q.ic * width, K: q.ic})
+		for _, c := range at.taps {
+			s = append(s, simd.Seg{A: ((r.at-lo)*q.width + c.at) * n * q.pixel, B: (r.k*q.kw + c.k) * q.ic * width, K: q.ic})
 		}
 	}
 	return s
