@@ -79,6 +79,59 @@ func TestTile(t *testing.T) {
 	}
 }
 
+// TestTileStaysInside places every operand against a page without access, at its end and at its start.
+func TestTileStaysInside(t *testing.T) {
+	fence := func(x []float32, atEnd bool) []float32 {
+		if x == nil {
+			return nil
+		}
+		end, start := guarded(t, len(x))
+		if atEnd {
+			copy(end, x)
+			return end
+		}
+		copy(start, x)
+		return start
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, l := range levels() {
+		for _, width := range []int{l.Panel() / 2, l.Panel()} {
+			for rows := 1; rows <= l.Rows(width); rows += 2 {
+				for mode := range 4 {
+					a := randomTile(r, rows, 1+r.IntN(width), width, mode%2, Add, 3, 6)
+					b := a
+					for _, x := range []*[]float32{&a.A, &a.B, &a.C, &a.Bias} {
+						*x = fence(*x, mode < 2)
+					}
+					b.C = append([]float32(nil), a.C...)
+					a.Run(l)
+					b.Run(Generic)
+					require.InDeltaSlice(t, b.C, a.C, 3e-5) // 9 products
+				}
+			}
+		}
+	}
+}
+
+// FuzzTile compares the vector kernels with their definition.
+func FuzzTile(f *testing.F) {
+	f.Add(uint64(1), uint8(14), uint8(31), uint8(3), uint8(9), uint8(200))
+	f.Add(uint64(2), uint8(0), uint8(0), uint8(0), uint8(0), uint8(1))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, cols, mode, k0, k1 uint8) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		for _, l := range levels() {
+			width := l.Panel() >> (mode & 1)
+			a := randomTile(r, 1+int(rows)%l.Rows(width), 1+int(cols)%width, width, int(mode>>1&1), int(mode>>2)%8, int(k0), int(k1))
+			b := a
+			b.C = append([]float32(nil), a.C...)
+			a.Run(l)
+			b.Run(Generic)
+			// sums of up to 510 products of order 1, each rounding 2^-24 of a sum of up to some 60
+			require.InDeltaSlice(t, b.C, a.C, 1e-3)
+		}
+	})
+}
+
 // BenchmarkTile tells the speed of the fastest of many short runs: that of the kernel, whatever else the machine does.
 func BenchmarkTile(b *testing.B) {
 	for _, l := range levels() {

@@ -31,6 +31,29 @@ func TestTranspose(t *testing.T) {
 	}
 }
 
+// FuzzTranspose places both matrices against pages without access.
+func FuzzTranspose(f *testing.F) {
+	f.Add(uint8(8), uint8(17), uint8(0), uint8(3), true)
+	f.Add(uint8(1), uint8(64), uint8(2), uint8(0), false)
+	f.Fuzz(func(t *testing.T, rows, cols, wideS, wideD uint8, atEnd bool) {
+		n, m := 1+int(rows)%70, 1+int(cols)%70
+		ss, ds := m+int(wideS)%9, n+int(wideD)%9
+		src, src2 := guarded(t, (n-1)*ss+m)
+		dst, dst2 := guarded(t, (m-1)*ds+n)
+		if !atEnd {
+			src, dst = src2, dst2
+		}
+		copy(src, random(rand.New(rand.NewPCG(5, uint64(rows))), len(src)))
+		want := make([]float32, len(dst))
+		Transpose(Generic, want, src, n, m, ds, ss)
+		for _, l := range levels() {
+			clear(dst)
+			Transpose(l, dst, src, n, m, ds, ss)
+			require.Equal(t, want, dst)
+		}
+	})
+}
+
 func BenchmarkTranspose(b *testing.B) {
 	for _, n := range []int{32, 256} {
 		b.Run(fmt.Sprintf("32x%d", n), func(b *testing.B) {
