@@ -33,7 +33,8 @@ type Device struct {
 	marks   marks
 	faults  *faults
 	staging *staging
-	tickets []*ticket
+	tickets []*ticket // all, and those that can be used again
+	idle    []*ticket
 	scratch scratch
 	blas    *blas
 	plan    *plan // nil: the GPU is there
@@ -270,6 +271,6 @@ func (d *Device) release() error {
 	if d.stream != nil {
 		try(d.stream.Close())
 	}
-	d.stream, d.modules, d.tickets = nil, nil, nil
+	d.stream, d.modules, d.tickets, d.idle = nil, nil, nil, nil
 	return errors.Join(errs...)
 }

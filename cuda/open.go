@@ -165,6 +165,9 @@ func (d *Device) setUp() error {
 	if d.staging, err = newStaging(d); err != nil {
 		return err
 	}
+	if err := d.readyTickets(); err != nil {
+		return err
+	}
 	if err := d.scratch.fit(d); err != nil {
 		return err
 	}

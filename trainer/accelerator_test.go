@@ -158,6 +158,9 @@ func TestBytesOnAccelerators(t *testing.T) {
 		assert.Equal(t, want, run(func(*trainer.Options) {}), "run again")
 		assert.Equal(t, want, run(func(o *trainer.Options) { o.NoCapture = true }), "call by call")
 		assert.Equal(t, want, run(func(o *trainer.Options) { o.ResidentBytes = -1 }), "read ahead")
+		for _, k := range []int{1, 2, 4} {
+			assert.Equal(t, want, run(func(o *trainer.Options) { o.CaptureSteps, o.LogEvery = k, 10 }), "%d steps a graph", k)
+		}
 		dir := t.TempDir()
 		run(func(o *trainer.Options) { o.Dir, o.MaxSteps = dir, 6 })
 		assert.Equal(t, want, run(func(o *trainer.Options) { o.Dir, o.Resume = dir, true }), "resumed")

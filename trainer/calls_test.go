@@ -42,9 +42,10 @@ func driverCalls(t *testing.T, name string, train func(mark func(string))) []str
 	log := filepath.Join(t.TempDir(), "calls")
 	require.NoError(t, os.WriteFile(log, nil, 0o666))
 	c := exec.Command(os.Args[0], "-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
-	c.Env = append(os.Environ(), callsOf+"="+t.Name(), "ACUSIM_LOG="+log)
+	c.Env = append(os.Environ(), callsOf+"="+t.Name(), "ACUSIM_LOG="+log, "ACUSIM_LEAKS=1")
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	require.NotContains(t, string(out), "leak")
 	b, err := os.ReadFile(log)
 	require.NoError(t, err)
 	return strings.Fields(string(b))
@@ -109,6 +110,59 @@ func TestCapturesHoldLaunchesOnAccelerators(t *testing.T) {
 					assert.Positive(t, held["cublasGemmEx"])
 				})
 			}
+		}
+	})
+}
+
+// Calls of the driver that wait for the device, or may.
+var waits = map[string]bool{"cuStreamSynchronize": true, "cuEventSynchronize": true, "cuCtxSynchronize": true, "cuMemcpyHtoD_v2": true, "cuMemcpyDtoH_v2": true,
+	"cuMemcpyDtoD_v2": true, "cuMemcpy": true, "cuMemsetD8_v2": true, "cuMemAlloc_v2": true, "cuMemFree_v2": true, "cuMemHostAlloc": true, "cuMemFreeHost": true,
+	"cuModuleLoadData": true, "cuModuleUnload": true}
+
+// Within an epoch the host never waits for the device: all that it calls is graphs, and now and then a read of the step's
+// numbers, after which it asks. In the first epoch it captures what it launches then. Several steps are one graph.
+func TestEpochsDoNotWaitOnAccelerators(t *testing.T) {
+	onAccelerators(t, func(t *testing.T, name string) {
+		for _, typ := range []device.DType{device.F32, device.F16} {
+			t.Run(typ.String(), func(t *testing.T) {
+				calls := driverCalls(t, name, func(mark func(string)) {
+					o := options()
+					o.Epochs, o.LogEvery, o.Precision, o.CaptureSteps = 3, 8, typ, 4
+					o.Observe = func(e trainer.Event) {
+						if e.Kind == trainer.EventStart || e.Kind == trainer.EventEpoch {
+							mark("epoch")
+						}
+					}
+					d := open(t, name, 1)
+					_, err := trainer.Fit(context.Background(), d, network(t, convNet), pictures(t, 16*40, 1), nil, o)
+					require.NoError(t, err)
+					require.NoError(t, d.Close())
+				})
+				if calls == nil {
+					return
+				}
+				epochs := strings.Split(strings.Join(calls, " "), "epoch")
+				require.Len(t, epochs, 5)
+				for i, epoch := range epochs[1:4] {
+					first, last := strings.Index(epoch, "cuGraphLaunch"), strings.LastIndex(epoch, "cuGraphLaunch")
+					require.Less(t, first, last)
+					if i == 0 {
+						first = 0
+					}
+					count := map[string]int{}
+					for _, call := range strings.Fields(epoch[first:last] + "cuGraphLaunch") { // before and after: the ends of epochs
+						count[call]++
+						if i == 0 {
+							assert.False(t, waits[call], "epoch 1: %s", call)
+						} else {
+							assert.Contains(t, []string{"cuGraphLaunch", "cuEventRecord", "cuEventQuery", "cuMemcpyDtoHAsync_v2", "cuCtxSetCurrent"}, call, "epoch %d", i+1)
+						}
+					}
+					t.Logf("epoch %d: %v", i+1, count)
+					assert.Equal(t, 1+40/4, count["cuGraphLaunch"], "the order, and 10 times 4 steps")
+					assert.Equal(t, 2*4, count["cuMemcpyDtoHAsync_v2"], "numbers, and whether a kernel complained, after every 8 steps but the last")
+				}
+			})
 		}
 	})
 }

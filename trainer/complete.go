@@ -35,7 +35,7 @@ func (o Options) complete(net *model.Network, train data.Set) (Options, error) {
 		v   int
 		min int
 	}{{"epochs", o.Epochs, 1}, {"max_steps", o.MaxSteps, 0}, {"batch", o.Batch, 1}, {"micro_batches", o.MicroBatches, 1}, {"eval_batch", o.EvalBatch, 1},
-		{"early_stop", o.EarlyStop, 0}, {"keep", o.Keep, 0}, {"log_every", o.LogEvery, 1}} {
+		{"early_stop", o.EarlyStop, 0}, {"keep", o.Keep, 0}, {"log_every", o.LogEvery, 1}, {"capture_steps", o.CaptureSteps, 0}} {
 		if c.v < c.min {
 			return o, fault.Usagef(fmt.Sprintf("a whole number from %d on", c.min), "trainer.%s: %d", c.key, c.v)
 		}

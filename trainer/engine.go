@@ -78,6 +78,7 @@ type Engine struct {
 	plan            epochPlan
 	total           int // updates in the whole run
 	step            int // updates launched, as the host counts them
+	perGraph        int // steps that one graph holds where nothing comes between
 	trainAug, plain device.Augment
 	evals           map[data.Set]*feed
 	begun           bool // the order of the present epoch is drawn
@@ -88,7 +89,8 @@ type Engine struct {
 type formKind uint8
 
 const (
-	formMicro formKind = iota
+	formSteps formKind = iota
+	formMicro
 	formUpdate
 	formEpoch
 	formEval
@@ -98,7 +100,8 @@ const (
 // form is a piece of a step that is captured by itself; equal forms are the same graph.
 type form struct {
 	kind   formKind
-	n      int     // examples
+	n      int     // examples; of steps, those of each
+	steps  int     // steps: how many
 	weight float64 // micro-batch: its share of the step
 	total  int     // update: examples of the step
 	slot   int     // staging buffer, -1 if the data is resident
@@ -235,7 +238,11 @@ func (e *Engine) setup(train data.Set) error {
 	if err := e.dev.Sync(); err != nil {
 		return err
 	}
-	return e.sizeArena()
+	if err := e.sizeArena(); err != nil {
+		return err
+	}
+	e.perGraph = e.chooseSteps()
+	return nil
 }
 
 // sizeArena runs every form of the step on a phantom arena and allocates what the largest needed.
@@ -301,6 +308,12 @@ func (e *Engine) do(f form) error {
 func (e *Engine) run(f form) {
 	switchTF32(e.dev, e.opt.TF32)
 	switch f.kind {
+	case formSteps:
+		for range f.steps {
+			for _, p := range e.parts(f.n, f.slot) {
+				e.run(p)
+			}
+		}
 	case formMicro:
 		e.micro(f)
 	case formUpdate:

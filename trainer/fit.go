@@ -74,6 +74,7 @@ type run struct {
 	saved      time.Time
 	logged     time.Time // the last step event, and the examples then
 	loggedAt   int
+	looked     int // the last step whose numbers were asked for
 }
 
 // progress is what the host must know to go on; it travels in checkpoints.
@@ -120,7 +121,7 @@ func (r *run) train() (*Result, error) {
 		r.emit(Event{Kind: EventFinish, Result: r.state.Finished})
 		return r.state.Finished, nil
 	}
-	r.saved, r.logged, r.loggedAt, r.startStep = time.Now(), time.Now(), e.seen(), e.step
+	r.saved, r.logged, r.loggedAt, r.startStep, r.looked = time.Now(), time.Now(), e.seen(), e.step, e.step
 	stopProfile := r.startProfile()
 	defer stopProfile()
 	if e.step > 0 && e.step%e.StepsPerEpoch() == 0 && r.state.Epoch < e.step/e.StepsPerEpoch() {
@@ -132,7 +133,7 @@ func (r *run) train() (*Result, error) {
 		if r.profile != nil && e.step == r.startStep+e.opt.ProfileSteps {
 			stopProfile()
 		}
-		if err := e.TrainStep(); err != nil {
+		if _, err := e.TrainSteps(r.stretch()); err != nil {
 			return nil, r.failed(err)
 		}
 		if err := r.afterStep(); err != nil {
@@ -166,13 +167,28 @@ func (r *run) startProfile() (stop func()) {
 	}
 }
 
+// looks is how many looks at the device's numbers may be under way. The host runs ahead of the device no further, so that
+// a signal is answered soon, and a step that was not finite is seen soon.
+const looks = 2
+
+// nextLook is the step after which the host looks at the latest: soon enough where steps are long, and where they are
+// short not so soon that the device could run dry meanwhile.
+func (r *run) nextLook() int { return r.looked + 4*r.engine.perGraph + 4 }
+
+// stretch is how many steps may be queued before something else is due.
+func (r *run) stretch() int {
+	e := r.engine
+	return min(e.opt.LogEvery-e.step%e.opt.LogEvery, r.nextLook()-e.step, e.limit()-e.step)
+}
+
 // afterStep does what is due between steps.
 func (r *run) afterStep() error {
 	e := r.engine
-	if e.step%e.opt.LogEvery == 0 {
+	if e.step%e.opt.LogEvery == 0 || e.step >= r.nextLook() {
 		e.RequestMetrics()
+		r.looked = e.step
 	}
-	if err := r.report(false); err != nil {
+	if err := r.report(looks); err != nil {
 		return err
 	}
 	if e.step%e.StepsPerEpoch() == 0 {
@@ -189,19 +205,26 @@ func (r *run) afterStep() error {
 	return nil
 }
 
-// report tells of the steps whose numbers have arrived, with wait of all that were asked for.
-func (r *run) report(wait bool) error {
+// report tells of the steps whose numbers have arrived, and waits until no more than so many looks are under way. It waits
+// by asking again, which leaves the CPU to others, as waiting in a driver may not.
+func (r *run) report(underWay int) error {
 	e := r.engine
-	for {
-		m, ok, err := e.Metrics(wait)
-		if err != nil {
+	for asked := 1; ; asked++ {
+		m, ok, err := e.Metrics(false)
+		switch {
+		case err != nil:
 			return r.failed(err)
-		}
-		if !ok {
+		case !ok && len(e.pending) <= underWay:
 			return nil
-		}
-		if !m.Alive {
+		case !ok:
+			if asked%16 == 0 {
+				time.Sleep(50 * time.Microsecond)
+			}
+			continue
+		case !m.Alive:
 			return r.diverged()
+		case m.Step%e.opt.LogEvery != 0:
+			continue
 		}
 		seen, now := e.plan.seen(m.Step), time.Now()
 		rate := float64(seen-r.loggedAt) / max(now.Sub(r.logged).Seconds(), 1e-9)
@@ -217,7 +240,7 @@ func (r *run) report(wait bool) error {
 // endEpoch reads the epoch's sums, validates, decides what is best, and saves. Interrupted in validation, it leaves the
 // progress as it was, so that it is done again on resuming.
 func (r *run) endEpoch() error {
-	if err := r.report(true); err != nil {
+	if err := r.report(0); err != nil {
 		return err
 	}
 	e := r.engine
@@ -334,7 +357,7 @@ func (r *run) interrupt() error {
 	i := &Interrupted{Step: e.step, Cause: context.Cause(r.ctx)}
 	over := r.state.Stopped != "" || e.step >= e.limit() && r.state.Epoch == e.step/e.StepsPerEpoch()
 	if !over {
-		if err := r.report(true); err != nil {
+		if err := r.report(0); err != nil {
 			return err
 		}
 		if err := r.save(false); err != nil {

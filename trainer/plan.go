@@ -1,5 +1,7 @@
 package trainer
 
+import "slices"
+
 // epochPlan cuts an epoch of n examples into steps, and steps into micro-batches.
 type epochPlan struct {
 	full  int // steps of batch examples
@@ -43,24 +45,30 @@ func (p epochPlan) parts(n int) (count, rest int) { return n / p.micro, n % p.mi
 // trainForms are all forms that a training step can take, for the dry run.
 func (e *Engine) trainForms() []form {
 	fs := []form{{kind: formEpoch}}
-	sizes := []int{}
 	if e.plan.full > 0 {
-		sizes = append(sizes, e.plan.batch)
+		fs = append(fs, e.distinct(e.plan.batch)...)
 	}
 	if e.plan.tail > 0 {
-		sizes = append(sizes, e.plan.tail)
-	}
-	for _, n := range sizes {
-		count, rest := e.plan.parts(n)
-		if count > 0 {
-			fs = append(fs, e.microForm(e.plan.micro, n, 0))
-		}
-		if rest > 0 {
-			fs = append(fs, e.microForm(rest, n, 0))
-		}
-		fs = append(fs, form{kind: formUpdate, total: n})
+		fs = append(fs, e.distinct(e.plan.tail)...)
 	}
 	return fs
+}
+
+// distinct are the forms of the parts of a step of n examples.
+func (e *Engine) distinct(n int) []form { return slices.Compact(e.parts(n, 0)) }
+
+// parts are the forms of a step of n examples, in order: its micro-batches, whose pictures are in this slot unless they
+// are resident, and the update.
+func (e *Engine) parts(n, slot int) []form {
+	var fs []form
+	count, rest := e.plan.parts(n)
+	for range count {
+		fs = append(fs, e.microForm(e.plan.micro, n, slot))
+	}
+	if rest > 0 {
+		fs = append(fs, e.microForm(rest, n, slot))
+	}
+	return append(fs, form{kind: formUpdate, total: n})
 }
 
 func (e *Engine) microForm(n, total, slot int) form {
@@ -71,25 +79,11 @@ func (e *Engine) microForm(n, total, slot int) form {
 	return f
 }
 
-// TrainStep queues the next update. It reads nothing back.
-func (e *Engine) TrainStep() error {
-	if err := e.trainParts(); err != nil {
-		return err
-	}
-	if err := e.do(form{kind: formUpdate, total: e.plan.examples(e.step % e.plan.steps())}); err != nil {
-		return err
-	}
-	e.step++
-	return nil
-}
-
-// trainParts queues the micro-batches of the next step.
+// trainParts queues the micro-batches of the next step, one by one.
 func (e *Engine) trainParts() error {
 	i := e.step % e.plan.steps()
-	if i == 0 || !e.begun {
-		if err := e.beginEpoch(i); err != nil {
-			return err
-		}
+	if err := e.begin(i); err != nil {
+		return err
 	}
 	n := e.plan.examples(i)
 	count, rest := e.plan.parts(n)
@@ -105,14 +99,27 @@ func (e *Engine) trainParts() error {
 }
 
 func (e *Engine) trainPart(n, total int) error {
-	slot := 0
-	if !e.train.resident() {
-		var err error
-		if slot, err = e.stage(e.train); err != nil {
-			return err
-		}
+	slot, err := e.stageTrain()
+	if err != nil {
+		return err
 	}
 	return e.do(e.microForm(n, total, slot))
+}
+
+// stageTrain uploads the next pictures, if they are read ahead.
+func (e *Engine) stageTrain() (slot int, err error) {
+	if e.train.resident() {
+		return 0, nil
+	}
+	return e.stage(e.train)
+}
+
+// begin begins the epoch if step i is the first of it that runs here.
+func (e *Engine) begin(i int) error {
+	if i == 0 || !e.begun {
+		return e.beginEpoch(i)
+	}
+	return nil
 }
 
 // beginEpoch draws the order of the epoch, whose step i is next. In the middle of an epoch, after resuming, the draw is

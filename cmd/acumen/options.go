@@ -28,7 +28,7 @@ func options(c *config.Config) (trainer.Options, error) {
 		ClipNorm: t.ClipNorm, ClipValue: t.ClipValue,
 		Mean: c.Data.Mean, Std: c.Data.Std, Validation: c.Data.Validation, EarlyStop: t.EarlyStop, Monitor: t.Monitor,
 		LossScale: trainer.LossScale{Dynamic: t.LossScale == "dynamic", Scale: t.LossScale.Number()},
-		Seed:      c.Seed, NoCapture: !t.Capture, ResidentBytes: int(c.Data.Resident),
+		Seed:      c.Seed, NoCapture: !t.Capture, CaptureSteps: t.CaptureSteps, ResidentBytes: int(c.Data.Resident),
 		SaveEvery: time.Duration(t.SaveEvery), Keep: t.Keep, Config: c.YAML(), LogEvery: t.LogEvery,
 	}
 	o.Precision, o.TF32, _ = trainer.Precision(c.Precision) // the configuration knows the same words

@@ -27,8 +27,8 @@ const (
 const profileSteps = 20
 
 type trainFlags struct {
-	run, resume    string
-	smoke, profile bool
+	run, resume             string
+	smoke, profile, noGraph bool
 }
 
 func (a *app) trainCommand() *cobra.Command {
@@ -48,6 +48,9 @@ is always started as: acumen train CONFIG --run DIR --resume=auto`,
 			if err != nil {
 				return err
 			}
+			if f.noGraph {
+				sets = append(sets, config.Setting{Key: "trainer.capture", Value: "false", Label: "--no-graph"})
+			}
 			return a.train(c.Context(), f, strings.Join(args, ""), sets)
 		},
 	}
@@ -56,6 +59,7 @@ is always started as: acumen train CONFIG --run DIR --resume=auto`,
 	c.Flags().Lookup("resume").NoOptDefVal = resumeMust
 	c.Flags().BoolVar(&f.smoke, "smoke", false, "see whether all works: two steps, one evaluation, one checkpoint written and read back; nothing is kept")
 	c.Flags().BoolVar(&f.profile, "profile", false, fmt.Sprintf("tell the time of each kernel over %d steps, which then run call by call", profileSteps))
+	c.Flags().BoolVar(&f.noGraph, "no-graph", false, "run steps call by call, not as recorded graphs (key trainer.capture: false)")
 	addSettings(c, "device", "threads", "seed", "data-dir", "progress")
 	return c
 }

@@ -18,8 +18,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
 
 	"github.com/acumen-ml/acumen/model/safetensors"
+	"github.com/acumen-ml/acumen/trainer/checkpoint"
 )
 
 func read(t *testing.T, parts ...string) string {
@@ -246,6 +248,21 @@ func TestProfile(t *testing.T) {
 	out := succeed(t, dir, "train", "small.yaml", "--profile", "--set", "trainer.epochs=5")
 	assert.Regexp(t, `(?m)MatMul`, out)
 	assert.Contains(t, out, "test accuracy ")
+}
+
+// --no-graph runs steps call by call; graphs of several steps, and none, give the same weights.
+func TestNoGraph(t *testing.T) {
+	dir := workplace(t)
+	weights := func(run string, args ...string) map[string]*tensor.Dense {
+		succeed(t, dir, append([]string{"train", "small.yaml", "--run", run}, args...)...)
+		c, err := checkpoint.Load(filepath.Join(dir, run, checkpoint.Last))
+		require.NoError(t, err)
+		return c.Weights
+	}
+	want := weights("captured")
+	assert.Equal(t, want, weights("plain", "--no-graph"))
+	assert.Contains(t, read(t, filepath.Join(dir, "plain", "config.yaml")), "capture: false")
+	assert.Equal(t, want, weights("several", "--set", "trainer.capture_steps=3", "--set", "trainer.log_every=10"))
 }
 
 func TestProgressModes(t *testing.T) {

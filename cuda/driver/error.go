@@ -32,8 +32,16 @@ func wrap(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if v := reflect.ValueOf(err); v.CanInt() {
-		return failure(call, int(v.Int()))
+	if c := code(err); c != 0 {
+		return failure(call, c)
 	}
 	return fmt.Errorf("%s: %w", call, err)
+}
+
+// code is the CUresult of an error of gorgonia.org/cu, 0 if it has none.
+func code(err error) int {
+	if v := reflect.ValueOf(err); v.CanInt() {
+		return int(v.Int())
+	}
+	return 0
 }

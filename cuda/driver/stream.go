@@ -76,7 +76,7 @@ func (s *Stream) Sync() error { return s.ctx.do("cuStreamSynchronize", s.s.Synch
 
 // Query reports whether everything that was queued has run.
 func (s *Stream) Query() (done bool, err error) {
-	return ready(s.ctx.do("cuStreamQuery", s.s.Query))
+	return s.ctx.ready("cuStreamQuery", s.s.Query)
 }
 
 // Wait makes what is queued from here on wait for the event, on the device.
@@ -84,11 +84,16 @@ func (s *Stream) Wait(e *Event) error {
 	return s.ctx.do("cuStreamWaitEvent", func() error { return s.s.Wait(e.e, 0) })
 }
 
-func ready(err error) (bool, error) {
-	if e, ok := err.(*Error); ok && e.Code == NotReady && e.Call != "cuCtxSetCurrent" {
-		return false, nil
-	}
-	return err == nil, err
+// ready asks a query. That something is not ready is no error, and asks the driver for no words.
+func (c *Context) ready(call string, query func() error) (done bool, err error) {
+	err = c.do(call, func() error {
+		err := query()
+		if done = err == nil; code(err) == NotReady {
+			return nil
+		}
+		return err
+	})
+	return done, err
 }
 
 // Event is a point in a stream.
@@ -120,7 +125,7 @@ func (e *Event) Record(s *Stream) error {
 
 // Query reports whether the event has been reached.
 func (e *Event) Query() (done bool, err error) {
-	return ready(e.ctx.do("cuEventQuery", e.e.Query))
+	return e.ctx.ready("cuEventQuery", e.e.Query)
 }
 
 // Sync waits until the event has been reached.

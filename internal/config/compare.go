@@ -7,7 +7,7 @@ import (
 )
 
 // free are the keys, and sections, that may change when a run goes on: the same numbers come out.
-var free = []string{"device", "threads", "progress", "data.dir", "data.mirrors", "data.resident", "run", "trainer.max_steps", "trainer.save_every", "trainer.keep", "trainer.capture", "trainer.log_every"}
+var free = []string{"device", "threads", "progress", "data.dir", "data.mirrors", "data.resident", "run", "trainer.max_steps", "trainer.save_every", "trainer.keep", "trainer.capture", "trainer.capture_steps", "trainer.log_every"}
 
 // Difference is the first key in which two configurations would give different runs, and its values in both.
 func Difference(a, b *Config) (key, inA, inB string, ok bool) {

@@ -61,6 +61,7 @@ type Trainer struct {
 	SaveEvery    Duration  `yaml:"save_every" doc:"Time between checkpoints besides those at the ends of epochs, such as 10m; 0s: only those."`
 	Keep         int       `yaml:"keep" min:"0" doc:"Checkpoints of epochs that stay beside best and last."`
 	Capture      bool      `yaml:"capture" doc:"Record each form of a step once and replay it; false runs call by call, with the same results."`
+	CaptureSteps int       `yaml:"capture_steps" min:"0" doc:"Steps that one recording holds where nothing is due between them, with the same results; 0: on a GPU as many as make a millisecond, at most 16, on a CPU 1."`
 	LogEvery     int       `yaml:"log_every" min:"1" doc:"Steps between two rows of metrics."`
 }
 
