@@ -57,7 +57,7 @@ func augment[T float](d *Device, y, images, idx, state device.View, p device.Aug
 			at := int(ids[i])
 			if at < 0 || at >= count {
 				d.fail(fmt.Errorf("Augment: image %d of %d, at place %d of the batch", at, count, i))
-				clearImage(ys, &my, i)
+				clearPixels(ys, &my, i, 0, my.h, 0)
 				return
 			}
 			img := px[at*size:][:size]

@@ -199,6 +199,9 @@ func batchNormApply[T float](d *Device, y, x, mean, rstd, gamma, beta device.Vie
 					}
 				})
 			}
+			if stream {
+				simd.Fence(b.level)
+			}
 		},
 	})
 }
@@ -314,6 +317,9 @@ func batchNormGrad[T float](d *Device, dx, dgamma, dbeta, dy, x, mean, rstd, gam
 				b.each(lo, rows, func(lo, rows, w, n int) {
 					simd.NormaliseGrad(b.level, ds[lo*ldd:], ys[lo*ldy:], xs[lo*ldx:], mu[:w], k[:w], a[:w], slope[:w], rows, n*ldd, n*ldy, n*ldx, stream)
 				})
+				if stream {
+					simd.Fence(b.level)
+				}
 			},
 		})
 	}

@@ -153,12 +153,22 @@ func TestAvgPool2D(t *testing.T) {
 	}
 }
 
+// BenchmarkPool2D tells GB/s of what has to pass between memory and processor.
 func BenchmarkPool2D(b *testing.B) {
-	r := newRig(b, 0)
-	d := r.d
-	c := poolCase{64, 28, 28, 6, pool2DOf(2, 2, 0, 1, false)}
-	x, y, idx := r.zeros(device.F32, c.n, c.h, c.w, c.c), r.zeros(device.F32, c.n, 14, 14, c.c), r.zeros(device.I32, c.n, 14, 14, c.c)
-	b.Run("max", func(b *testing.B) { benchmark(b, d, float64(x.Len()), func() { d.MaxPool2D(y, idx, x, c.p) }) })
-	b.Run("maxgrad", func(b *testing.B) { benchmark(b, d, float64(x.Len()), func() { d.MaxPool2DGrad(x, y, idx, c.p) }) })
-	b.Run("avg", func(b *testing.B) { benchmark(b, d, float64(x.Len()), func() { d.AvgPool2D(y, x, c.p, true) }) })
+	for _, c := range []poolCase{{256, 31, 31, 64, pool2DOf(2, 2, 0, 1, false)}, {256, 32, 32, 64, pool2DOf(3, 2, 1, 1, false)}, {64, 28, 28, 6, pool2DOf(2, 2, 0, 1, false)}, {128, 8, 8, 512, pool2DOf(8, 8, 0, 1, false)}} {
+		r := newRig(b, 1)
+		d := r.d
+		x, y, idx := c.views(r, device.F32, false)
+		what, bytes, small := fmt.Sprint(c.h, c.c, c.p.KernelH), float64(x.Bytes()), float64(y.Bytes())
+		b.Run(what+"max", func(b *testing.B) {
+			traffic(b, d, bytes+2*small, func() { d.MaxPool2D(y, idx, x, c.p) })
+		})
+		b.Run(what+"maxgrad", func(b *testing.B) {
+			traffic(b, d, bytes+2*small, func() { d.MaxPool2DGrad(x, y, idx, c.p) })
+		})
+		b.Run(what+"avg", func(b *testing.B) { traffic(b, d, bytes+small, func() { d.AvgPool2D(y, x, c.p, true) }) })
+		b.Run(what+"avggrad", func(b *testing.B) {
+			traffic(b, d, bytes+small, func() { d.AvgPool2DGrad(x, y, c.p, true) })
+		})
+	}
 }

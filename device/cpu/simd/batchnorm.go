@@ -140,7 +140,7 @@ func gradSums[T Float](sum, dot []float64, dy, x, mean []T, rows, dyStride, xStr
 //
 //	y[i yStride + j] = act((x[i xStride + j] - mean[j]) scale[j] + shift[j])
 //
-// stream asks for stores that pass the caches by, for a y that is larger than they are.
+// stream asks for stores that pass the caches by, for a y that is larger than they are; then Fence has to follow.
 func Normalise[T Float](l Level, y, x, mean, scale, shift []T, rows, yStride, xStride int, relu, stream bool) {
 	c := len(mean)
 	if rows == 0 || c == 0 {
@@ -187,6 +187,13 @@ func NormaliseGrad[T Float](l Level, dx, dy, x, mean, k, a, b []T, rows, dxStrid
 		for j, u := range mean {
 			to[j] = g[j]*k[j] + (a[j] + (from[j]-u)*b[j])
 		}
+	}
+}
+
+// Fence ends what was streamed: other threads that learn later that it is there find it there.
+func Fence(l Level) {
+	if l != Generic {
+		fence()
 	}
 }
 

@@ -73,3 +73,5 @@ func normaliseGrad32(l Level, dx, dy, x, mean, k, a, b *float32, rows, c, dxStri
 	}
 	return l != Generic
 }
+
+func fence()

@@ -581,7 +581,6 @@ done_29:
 	LEAQ (SI)(AX*4), SI
 	DECQ R13
 	JNZ row_24
-	SFENCE
 	VZEROUPPER
 	RET
 plain_23:
@@ -736,7 +735,6 @@ done_42:
 	LEAQ (SI)(AX*4), SI
 	DECQ R13
 	JNZ row_37
-	SFENCE
 	VZEROUPPER
 	RET
 plain_36:
@@ -908,7 +906,6 @@ done_55:
 	LEAQ (SI)(AX*4), SI
 	DECQ R13
 	JNZ row_50
-	SFENCE
 	VZEROUPPER
 	RET
 plain_49:

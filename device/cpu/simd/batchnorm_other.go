@@ -15,3 +15,5 @@ func normalise32(Level, *float32, *float32, *float32, *float32, *float32, int, i
 func normaliseGrad32(Level, *float32, *float32, *float32, *float32, *float32, *float32, *float32, int, int, int, int, int, int) bool {
 	return false
 }
+
+func fence() {}

@@ -75,7 +75,7 @@ func close64(t testing.TB, want, got []float64, tol float64, what string) {
 	t.Helper()
 	require.Len(t, got, len(want))
 	for i, w := range want {
-		if g := got[i]; !(math.Abs(w-g) <= tol) && (w == w || g == g) {
+		if g := got[i]; w != g && !(math.Abs(w-g) <= tol) && (w == w || g == g) {
 			require.Failf(t, "too far", "%s, element %d: want %v, got %v", what, i, w, g)
 		}
 	}

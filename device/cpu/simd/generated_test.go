@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -50,4 +52,16 @@ func TestOffsets(t *testing.T) {
 		half := len(offsets) / 2
 		require.Equal(t, offsets[half:], offsets[:half], names)
 	}
+}
+
+// TestWindowsFields holds the list of fields that _gen has against the structure that assembly reads.
+func TestWindowsFields(t *testing.T) {
+	source, err := os.ReadFile("_gen/pool2d.go")
+	require.NoError(t, err)
+	var names []string
+	for i, typ := 0, reflect.TypeFor[windows32](); i < typ.NumField(); i++ {
+		names = append(names, strconv.Quote(typ.Field(i).Name))
+		require.Equal(t, uintptr(8*i), typ.Field(i).Offset)
+	}
+	require.Contains(t, string(source), "{"+strings.Join(names, ", ")+"}")
 }

@@ -250,7 +250,6 @@ func (f *file) rowByRow(i isa, get getter, moves []string, body func(c *columns,
 	f.op("TESTQ AX, AX")
 	f.op("JZ %s", plain)
 	rows(true)
-	f.op("SFENCE")
 	f.end()
 	f.at(plain)
 	rows(false)

@@ -26,3 +26,12 @@ func (f *file) end() {
 	f.op("VZEROUPPER")
 	f.op("RET")
 }
+
+// fenceFile is simd.fence.
+func fenceFile() *file {
+	f := newFile("Order of stores, see Fence.")
+	f.text("·fence", 0)
+	f.op("SFENCE")
+	f.op("RET")
+	return f
+}

@@ -12,13 +12,14 @@ import (
 var families = map[string]func(isa) *file{
 	"batchnorm": batchNormFile,
 	"copy":      copyFile,
+	"pool2d":    pool2dFile,
 	"tile":      tileFile,
 }
 
 func main() {
 	out := flag.String("o", ".", "folder to write to")
 	flag.Parse()
-	files := map[string]*file{"transpose_amd64.s": transposeFile()}
+	files := map[string]*file{"fence_amd64.s": fenceFile(), "transpose_amd64.s": transposeFile()}
 	for family, write := range families {
 		for _, i := range []isa{avx512, avx2} {
 			files[family+"_"+i.name+"_amd64.s"] = write(i)
