@@ -199,7 +199,9 @@ func (p *product[T]) cut() (tiles, each int) {
 	tiles = p.batches * ceil(m, p.mb) * ceil(n, p.nb)
 	each = max(1, matMulPart/(p.mb*p.nb*max(k, 1)))
 	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
-	p.plainA = p.a.s != nil && (p.byCols || p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r))
+	// A column of a tall tile fills its cache lines, so that nothing is lost when they are driven out.
+	tall := p.level.Rows(width)*sizeOf[T]() > line/2
+	p.plainA = p.a.s != nil && (p.byCols && (tall || !crowded[T](p.a.c)) || p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r))
 	p.plainB = p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
 	p.shared = !p.plainB && p.batches == 1 && m > p.mb
 	at := 0
@@ -284,29 +286,41 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 		}
 	}
 	high := tileRows(m, p.level.Rows(min(all.p, all.wide())))
-	for i := 0; i < m; i += high {
-		tile.Rows = min(high, m-i)
-		tile.A = a[i*tile.ARow:]
+	// What is used again and again stays in the first-level cache: a narrow panel, or the rows beside a wide one.
+	if all.p*k*sizeOf[T]() <= 16<<10 {
 		for q := range all.count() {
-			tile.Width, tile.Cols = all.width(q)
-			tile.BK = tile.Width
-			tile.C = c[i*tile.CRow+q*all.p:]
-			switch {
-			case p.shared:
-				tile.B = sharedOf[T](p.d, 0, p.k*panelsFor(p.level, p.n).wide())[(j0+q*all.p)*p.k+l*tile.Width:]
-			case !p.plainB:
-				tile.B = buf[p.bAt+q*all.p*k:]
-			case tile.Cols == tile.Width:
-				tile.B, tile.BK = p.b.s[atB+l*p.b.r+q*all.p:], p.b.r
-			default:
-				tile.B = buf[p.tail:]
-				if i == 0 {
-					p.b.panel(p.level, tile.B, atB+l*p.b.r+q*all.p, k, tile.Cols, tile.Width)
-				}
+			for i := 0; i < m; i += high {
+				p.tile(tile, buf, c, a, atB, l, j0, i, min(high, m-i), k, q, all)
 			}
-			tile.Run(p.level)
+		}
+		return
+	}
+	for i := 0; i < m; i += high {
+		for q := range all.count() {
+			p.tile(tile, buf, c, a, atB, l, j0, i, min(high, m-i), k, q, all)
 		}
 	}
+}
+
+// tile adds the products of one block of k for rows from i on and panel q.
+func (p *product[T]) tile(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, i, rows, k, q int, all panels) {
+	tile.Width, tile.Cols = all.width(q)
+	tile.Rows, tile.BK = rows, tile.Width
+	tile.A, tile.C = a[i*tile.ARow:], c[i*tile.CRow+q*all.p:]
+	switch {
+	case p.shared:
+		tile.B = sharedOf[T](p.d, 0, p.k*panelsFor(p.level, p.n).wide())[(j0+q*all.p)*p.k+l*tile.Width:]
+	case !p.plainB:
+		tile.B = buf[p.bAt+q*all.p*k:]
+	case tile.Cols == tile.Width:
+		tile.B, tile.BK = p.b.s[atB+l*p.b.r+q*all.p:], p.b.r
+	default:
+		tile.B = buf[p.tail:]
+		if i == 0 {
+			p.b.panel(p.level, tile.B, atB+l*p.b.r+q*all.p, k, tile.Cols, tile.Width)
+		}
+	}
+	tile.Run(p.level)
 }
 
 // scaleRows is c = beta c where products are added to it later, and where there are none.
