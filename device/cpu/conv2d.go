@@ -119,6 +119,10 @@ func (d *Device) Conv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp
 
 func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act device.UnOp) {
 	c := newConv(x, y, w.D(1), w.D(2), p)
+	if c.depthwise() {
+		conv2DDepthwise[T](d, c, y, x, w, b, act)
+		return
+	}
 	c.flatten()
 	l := levelFor[T]()
 	all := panelsFor(l, c.og)
@@ -156,6 +160,10 @@ func (d *Device) Conv2DGradInput(dx, dy, w device.View, p device.Conv2D) bool {
 // conv2DGradInput correlates dy with the weights, whose channels are exchanged as they are packed.
 func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D) {
 	c := newConv(dx, dy, w.D(1), w.D(2), p)
+	if c.depthwise() {
+		conv2DDepthwiseGradInput[T](d, c, dx, dy, w)
+		return
+	}
 	c.flatten()
 	l := levelFor[T]()
 	all := panelsFor(l, c.cg)

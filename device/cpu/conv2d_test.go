@@ -29,6 +29,8 @@ var convCases = []convCase{
 	{2, 9, 9, 3, 2, 3, 3, conv2DOf(1, 2, 2, 1)},
 	{1, 9, 11, 4, 6, 3, 2, device.Conv2D{StrideH: 3, StrideW: 2, PadH: 2, PadW: 1, DilH: 2, DilW: 3, Groups: 2}},
 	{2, 6, 6, 5, 5, 3, 3, conv2DOf(1, 1, 1, 5)},
+	{3, 9, 8, 37, 37, 3, 2, device.Conv2D{StrideH: 2, StrideW: 3, PadH: 1, PadW: 1, DilH: 2, DilW: 1, Groups: 37}},
+	{1, 6, 6, 4, 12, 3, 3, conv2DOf(1, 1, 1, 4)},
 	{2, 3, 3, 2, 2, 2, 2, conv2DOf(1, 3, 1, 1)}, // windows wholly in the padding
 	{3, 12, 12, 17, 9, 3, 3, conv2DOf(1, 1, 1, 1)},
 	{5, 28, 28, 1, 6, 5, 5, conv2DOf(1, 2, 1, 1)},

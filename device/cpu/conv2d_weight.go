@@ -50,6 +50,10 @@ func (d *Device) Conv2DGradWeight(dw, x, dy device.View, p device.Conv2D, beta f
 
 func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D, beta float64) {
 	c := newConv(x, dy, dw.D(1), dw.D(2), p)
+	if c.depthwise() {
+		conv2DDepthwiseGradWeight[T](d, c, dw, x, dy, beta)
+		return
+	}
 	c.flatten()
 	g := &weightGrad[T]{d: d, level: levelFor[T](), c: c, x: slice[T](x), dy: slice[T](dy), dw: slice[T](dw), beta: T(beta), n: dw.Len(),
 		rows: extents(forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), c.kh), cols: extents(forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW), c.kw)}

@@ -12,6 +12,7 @@ import (
 var families = map[string]func(isa) *file{
 	"batchnorm": batchNormFile,
 	"copy":      copyFile,
+	"depthwise": depthwiseFile,
 	"pool2d":    pool2dFile,
 	"tile":      tileFile,
 }
