@@ -97,24 +97,40 @@ func (d *Device) BatchNormStats(mean, variance, x device.View) bool {
 	if !mean.Valid() || !variance.Valid() || !vectors(acc, c, mean, variance) {
 		return false
 	}
+	d.reserve(statsScratch(m, c, x.Type))
+	d.enqueue("BatchNormStats", []device.View{mean, variance}, []device.View{x}, 4*float64(m)*float64(c), func() error { return d.launchStats(mean, variance, xs) })
+	return true
+}
+
+// statsScratch is the bytes that the chunks of m rows of c channels take.
+func statsScratch(m, c int, typ device.DType) int {
+	_, v := kBNStats.of(typ, c)
+	_, grid := newBNTile(m, c, v)
+	return int(grid[0]) * 2 * c * sumType(typ).Size()
+}
+
+// launchStats queues the statistics of x, whose rows normRows can show.
+func (d *Device) launchStats(mean, variance, x device.View) error {
+	xs, _ := normRows(x)
+	m, c := xs.D(0), xs.D(1)
+	part, err := d.borrow(statsScratch(m, c, x.Type))
+	if err != nil {
+		return err
+	}
 	k, v := kBNStats.of(x.Type, c)
 	tile, grid := newBNTile(m, c, v)
-	scratch := int(grid[0]) * 2 * c * acc.Size()
-	d.reserve(scratch)
-	d.enqueue("BatchNormStats", []device.View{mean, variance}, []device.View{x}, 4*float64(m)*float64(c), func() error {
-		part, err := d.borrow(scratch)
-		if err != nil {
-			return err
-		}
-		p := bnStatsParams{fault: d.fault(), x: address(xs), part: part, stride: int64(xs.Str[0]), tile: tile, aligned: aligned(v, xs)}
-		if err := launch(d, k, grid, bnThreads, 0, &p); err != nil {
-			return err
-		}
-		q := bnJoinStatsParams{fault: d.fault(), part: part, mean: address(mean), variance: address(variance),
-			rows: int64(m), channels: int32(c), chunks: int32(grid[0]), per: tile.per}
-		return launch(d, kBNJoinStats[acc], bnJoiners(c), bnThreads, 0, &q)
-	})
-	return true
+	p := bnStatsParams{fault: d.fault(), x: address(xs), part: part, stride: int64(xs.Str[0]), tile: tile, aligned: aligned(v, xs)}
+	if err := launch(d, k, grid, bnThreads, 0, &p); err != nil {
+		return err
+	}
+	return d.joinStats(part, mean, variance, m, int(grid[0]), int(tile.per))
+}
+
+// joinStats queues the statistics of all rows from those of chunks, each of so many rows, the last perhaps of fewer.
+func (d *Device) joinStats(part uintptr, mean, variance device.View, rows, chunks, per int) error {
+	p := bnJoinStatsParams{fault: d.fault(), part: part, mean: address(mean), variance: address(variance),
+		rows: int64(rows), channels: mean.Dim[0], chunks: int32(chunks), per: int32(per)}
+	return launch(d, kBNJoinStats[mean.Type], bnJoiners(mean.D(0)), bnThreads, 0, &p)
 }
 
 func bnJoiners(c int) [3]uint32 { return [3]uint32{uint32((c + bnJoined - 1) / bnJoined), 1, 1} }

@@ -9,7 +9,7 @@ import (
 // conv2DParams is the twin of struct Conv2DParams in conv2d.cuh.
 type conv2DParams struct {
 	fault                                            uintptr
-	x, w, bias, y, part                              uintptr
+	x, w, bias, y, part, idx, moments                uintptr
 	xImage, yImage                                   int64
 	xRow, xCol, yRow, yCol                           int32
 	xh, xw, yh, yw, xc, yc                           int32
@@ -19,7 +19,8 @@ type conv2DParams struct {
 	splits, rows, cols                               int32
 	act, biasType, yType, together                   int32
 	beta                                             float32
-	staged                                           int32
+	staged, pool                                     int32
+	_                                                int32
 }
 
 // conv2DKernels are the kernels of a pass for a type: by tile, those that read 16 bytes of channels at a time and those
@@ -77,7 +78,7 @@ func conv2DStagedKernels(typ string) [2]conv2DKernels {
 func (d *Device) Conv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp) bool {
 	c, ok := planConv2D(y, x, w, b, p, act, d.abilities())
 	if ok {
-		d.convolve(c, y, x, w, b, act, 0)
+		d.convolve(c, conv2DOperands{y: y, x: x, w: w, b: b, act: act})
 	}
 	return ok
 }
@@ -86,7 +87,7 @@ func (d *Device) Conv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp
 func (d *Device) Conv2DGradInput(dx, dy, w device.View, p device.Conv2D) bool {
 	c, ok := planConv2DGradInput(dx, dy, w, p, d.abilities())
 	if ok {
-		d.convolve(c, dx, dy, w, device.View{}, device.Identity, 0)
+		d.convolve(c, conv2DOperands{y: dx, x: dy, w: w})
 	}
 	return ok
 }
@@ -96,46 +97,81 @@ func (d *Device) Conv2DGradInput(dx, dy, w device.View, p device.Conv2D) bool {
 func (d *Device) Conv2DGradWeight(dw, x, dy device.View, p device.Conv2D, beta float64) bool {
 	c, ok := planConv2DGradWeight(dw, x, dy, p, d.abilities())
 	if ok {
-		d.convolve(c, dw, x, dy, device.View{}, device.Identity, beta)
+		d.convolve(c, conv2DOperands{y: dw, x: x, w: dy, beta: beta})
 	}
 	return ok
 }
 
+// conv2DOperands are what a convolution reads and writes: y is written, x is gathered, w is the other factor, which is dy
+// in the gradient of the weights; b, idx, mean and variance may be absent.
+type conv2DOperands struct {
+	y, x, w, b, idx, mean, variance device.View
+	act                             device.UnOp
+	beta                            float64
+}
+
 var conv2DNames = [...]string{convForward: "Conv2D", convGradInput: "Conv2DGradInput", convGradWeight: "Conv2DGradWeight"}
 
-// convolve queues c: y is written, x is gathered, w is the other factor, which is dy in the gradient of the weights.
-func (d *Device) convolve(c conv2DPlan, y, x, w, b device.View, act device.UnOp, beta float64) {
-	d.reserve(c.scratch())
-	d.enqueue(conv2DNames[c.pass], []device.View{y}, present(x, w, b), c.flops(), func() error {
-		q := c.params(y, x, w)
-		q.fault, q.bias, q.biasType = d.fault(), addressOf(b), int32(b.Type)
-		q.act, q.beta = int32(act), float32(beta)
-		if n := c.scratch(); n > 0 {
+// convolve queues c.
+func (d *Device) convolve(c conv2DPlan, o conv2DOperands) {
+	name := conv2DNames[c.pass]
+	if c.pool || c.moments {
+		name = "Conv2DPool"
+	}
+	scratch := c.scratch()
+	d.reserve(scratch)
+	d.enqueue(name, present(o.y, o.idx, o.mean, o.variance), present(o.x, o.w, o.b), c.flops(), func() error {
+		q := c.params(o.y, o.x, o.w, o.idx)
+		q.fault, q.bias, q.biasType, q.idx = d.fault(), addressOf(o.b), int32(o.b.Type), addressOf(o.idx)
+		q.act, q.beta = int32(o.act), float32(o.beta)
+		var part uintptr
+		if scratch > 0 {
 			var err error
-			if q.part, err = d.borrow(n); err != nil {
+			if part, err = d.borrow(scratch); err != nil {
 				return err
 			}
 		}
-		var err error
-		if c.path == convDepthwise {
-			err = d.launchDepthwise(&c, &q)
-		} else {
-			k, grid, threads, shared := c.launch()
-			err = launch(d, k, grid, threads, shared, &q)
+		if c.splits > 1 {
+			q.part = part
+		} else if c.moments {
+			q.moments = part
 		}
-		if err != nil || c.splits == 1 {
+		if err := d.launchConv2D(&c, &q); err != nil || !c.moments {
 			return err
 		}
-		k := kConv2DFinish[c.typ]
-		if c.pass == convGradWeight {
-			k = kConv2DGradFinish
+		if c.splits > 1 {
+			return d.launchStats(o.mean, o.variance, o.y)
 		}
-		return launch(d, k, d.spread(c.scratch()/(4*c.splits), 256), 256, 0, &q)
+		return d.joinMoments(&c, part, o.mean, o.variance)
 	})
 }
 
+// launchConv2D queues the kernels that write y.
+func (d *Device) launchConv2D(c *conv2DPlan, q *conv2DParams) error {
+	if c.path == convDepthwise {
+		if err := d.launchDepthwise(c, q); err != nil || c.splits == 1 {
+			return err
+		}
+	} else {
+		k, grid, threads, shared := c.launch()
+		if c.splits == 1 {
+			return launch(d, k, grid, threads, shared, q)
+		}
+		first := *q
+		first.pool = 0 // the parts are of pixels
+		if err := launch(d, k, grid, threads, shared, &first); err != nil {
+			return err
+		}
+	}
+	k := kConv2DFinish[c.typ]
+	if c.pass == convGradWeight {
+		k = kConv2DGradFinish
+	}
+	return launch(d, k, d.spread(c.sums()/(4*c.splits), 256), 256, 0, q)
+}
+
 // params is what the kernels are told of operands and shapes.
-func (c *conv2DPlan) params(y, x, w device.View) conv2DParams {
+func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	p := c.p
 	q := conv2DParams{
 		x: address(x), w: address(w), y: address(y), xImage: int64(x.Str[0]), xRow: x.Str[1], xCol: x.Str[2],
@@ -155,7 +191,8 @@ func (c *conv2DPlan) params(y, x, w device.View) conv2DParams {
 		return q
 	}
 	q.yImage, q.yRow, q.yCol = int64(y.Str[0]), y.Str[1], y.Str[2]
-	fours := y.Off | c.yc
+	q.pool = flag(c.pool)
+	fours := y.Off | idx.Off | c.yc
 	for a := range 3 {
 		if y.Dim[a] > 1 {
 			fours |= int(y.Str[a])
@@ -191,11 +228,11 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 }
 
 // plainShared is what conv2d_plain.cuh needs: two stages of 16 rows of k, each padded by 4, and later a part of the sums
-// with the places of its rows.
+// with the places of its rows, or maxima with theirs and the bias.
 func (c *conv2DPlan) plainShared() int {
 	high := c.tileM
 	if c.tileM == 128 && c.tileN > 32 { // 8 rows a thread
 		high /= 2
 	}
-	return max(2*16*4*(c.tileM+c.tileN+8), 4*high*(c.tileN+4)+8*high)
+	return max(2*16*4*(c.tileM+c.tileN+8), high*(4*(c.tileN+4)+8)+4*c.tileN)
 }

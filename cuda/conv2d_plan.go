@@ -51,20 +51,14 @@ type conv2DPlan struct {
 	whole        bool // 16 bytes of channels are read at a time
 	phases       int  // of pixels that meet the same taps of the kernel
 	splits       int  // of k
+
+	pool    bool // windows of 2x2, whose pixels yh and yw count
+	moments bool // of what is written are wanted
 }
 
 // planConv2D chooses for y = act(conv(x, w) + b); false: not served.
 func planConv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp, can abilities) (conv2DPlan, bool) {
-	c, ok := newConv2DPlan(convForward, x, y, w, x, y, p, can)
-	switch act {
-	case device.Identity, device.Relu, device.Sigmoid, device.Tanh, device.Gelu, device.GeluTanh, device.Silu:
-	default:
-		return c, false
-	}
-	if b.Valid() && (b.Type > device.BF16 || b.Type == device.F64 || !b.Contiguous() || b.Len() != w.D(0)) {
-		return c, false
-	}
-	return c, ok && w.Type == x.Type && w.Contiguous()
+	return planConv2DPool(y, device.View{}, device.View{}, device.View{}, x, w, b, p, act, device.Pool2D{}, can)
 }
 
 // planConv2DGradInput chooses for dx from dy and w.
@@ -272,11 +266,15 @@ func (c *conv2DPlan) staged() int {
 	spanH, spanW := (c.kh-1)*int(c.p.DilH), (c.kw-1)*int(c.p.DilW)
 	rows := 126/c.yw + 2          // that 128 pixels lie in
 	images := 126/(c.yh*c.yw) + 2 // likewise
-	return (rows + images*spanH) * (c.yw + spanW) * min(c.xc, 32) * c.typ.Size()
+	if c.pool {
+		rows = 2 * (60/c.yw + 2) // 32 windows
+	}
+	bytes := (rows + images*spanH) * (c.yw + spanW) * min(c.xc, 32) * c.typ.Size()
+	return roundUp(bytes, 128) // chunks are permuted within so many
 }
 
 // stagedShared is the shared memory of a block: three stages of weights, one slice of pixels or two, a chunk of zeros;
-// later 32 rows of sums of each row of warps, with their places.
+// later 32 rows of sums of each row of warps, with their places, or maxima with theirs and the bias.
 func (c *conv2DPlan) stagedShared() int {
 	pixels, rows := c.staged(), 64
 	if c.xc > 32 {
@@ -285,7 +283,7 @@ func (c *conv2DPlan) stagedShared() int {
 	if c.tileN == 32 {
 		rows = 128
 	}
-	return max(3*64*c.tileN+pixels+16, rows*((c.tileN+4)*4+8))
+	return max(3*64*c.tileN+pixels+16, rows*((c.tileN+4)*4+8)+4*c.tileN)
 }
 
 // tiles are the rows and columns of tiles.
@@ -299,8 +297,8 @@ func (c *conv2DPlan) blocks() int {
 	return rows * cols * int(c.p.Groups) * c.phases
 }
 
-// scratch is the bytes that the sums of the splits take.
-func (c *conv2DPlan) scratch() int {
+// sums is the bytes that the sums of the splits take.
+func (c *conv2DPlan) sums() int {
 	switch {
 	case c.splits == 1:
 		return 0

@@ -123,3 +123,71 @@ func TestConv2DPlanDeclines(t *testing.T) {
 	_, ok = planConv2DGradInput(x, y, w.Flip(0), p, can)
 	require.False(t, ok)
 }
+
+func TestConv2DPoolPlan(t *testing.T) {
+	all := abilities{blas: true, tensor: true}
+	same, sameTwo := conv2DCall(1, 1, 1, 1), conv2DCall(2, 1, 1, 1)
+	stats := device.Make(nowhere{}, device.F32, 0, 64)
+	for _, c := range []struct {
+		typ        device.DType
+		n, h, w, c int
+		p          device.Conv2D
+		act        device.UnOp
+		pool       device.Pool2D
+		stats      bool
+		can        abilities
+		want       string // path, tile, splits, tiles with moments, merged by so many
+		scratch    int
+	}{
+		{device.F16, 2000, 31, 31, 24, same, device.Identity, two, true, all, "staged 128x64/1, 14063 of 32 by 55", 8 * 64 * (14063 + 256)},
+		{device.F16, 2000, 15, 15, 64, same, device.Gelu, device.Pool2D{}, true, all, "staged 128x64/1, 3516 of 128 by 14", 8 * 64 * (3516 + 252)},
+		{device.F16, 2000, 15, 15, 64, same, device.Identity, two, false, all, "staged 128x64/1", 0},
+		{device.F32, 16, 8, 8, 64, same, device.Relu, two, true, all, "plain 64x64/2, 16 of 16 by 1", 4 * 2 * 1024 * 64},
+		{device.F32, 640, 9, 9, 3, sameTwo, device.Relu, two, true, all, "plain 64x64/1, 160 of 16 by 1", 8 * 64 * 160},
+		{device.F16, 20, 9, 9, 64, same, device.Tanh, two, true, all, "", 0}, // pooling looks at numbers before tanh
+		{device.F16, 20, 9, 9, 64, same, device.LeakyRelu, device.Pool2D{}, true, all, "", 0},
+		{device.F16, 20, 9, 9, 64, same, device.Relu, device.Pool2D{KernelH: 3, KernelW: 3, StrideH: 3, StrideW: 3, DilH: 1, DilW: 1}, true, all, "", 0},
+		{device.F16, 20, 9, 9, 64, same, device.Relu, two, true, abilities{}, "", 0},
+		{device.F64, 20, 9, 9, 64, same, device.Relu, two, true, all, "", 0},
+	} {
+		oh, ow := c.p.Out(c.h, c.w, 3, 3)
+		if c.pool != (device.Pool2D{}) {
+			oh, ow = c.pool.Out(oh, ow)
+		}
+		x, w, y := device.Make(nowhere{}, c.typ, 0, c.n, c.h, c.w, c.c), device.Make(nowhere{}, c.typ, 0, 64, 3, 3, c.c), device.Make(nowhere{}, c.typ, 0, c.n, oh, ow, 64)
+		var idx, mean, variance device.View
+		if c.stats {
+			mean, variance = stats, stats
+		}
+		if c.pool == two {
+			idx = device.Make(nowhere{}, device.I32, 0, c.n, oh, ow, 64)
+		}
+		q, ok := planConv2DPool(y, idx, mean, variance, x, w, device.View{}, c.p, c.act, c.pool, c.can)
+		said := ""
+		if ok {
+			said = fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			if c.stats {
+				_, per, chunks, group := q.tiled()
+				said += fmt.Sprintf(", %d of %d by %d", chunks, per, group)
+			}
+			require.Equal(t, c.scratch, q.scratch(), "%+v", c)
+		}
+		require.Equal(t, c.want, said, "%+v", c)
+	}
+	// Operands that do not fit.
+	x, w, y := device.Make(nowhere{}, device.F16, 0, 4, 9, 9, 8), device.Make(nowhere{}, device.F16, 0, 64, 3, 3, 8), device.Make(nowhere{}, device.F16, 0, 4, 4, 4, 64)
+	idx := device.Make(nowhere{}, device.I32, 0, 4, 4, 4, 64)
+	served := func(y, idx, mean, variance device.View) bool {
+		_, ok := planConv2DPool(y, idx, mean, variance, x, w, device.View{}, same, device.Identity, two, all)
+		return ok
+	}
+	none := device.View{}
+	require.True(t, served(y, idx, stats, stats))
+	require.False(t, served(y, idx, stats, none), "half of the statistics")
+	require.False(t, served(y, idx, stats, device.Make(nowhere{}, device.F64, 0, 64)), "statistics of another type")
+	require.False(t, served(y, idx, stats.Slice(0, 0, 63, 1), stats.Slice(0, 0, 63, 1)), "statistics of fewer channels")
+	require.False(t, served(y, y, none, none), "places are whole numbers")
+	require.False(t, served(y, idx.Slice(3, 0, 63, 1), none, none), "places of another shape")
+	require.False(t, served(device.Make(nowhere{}, device.F16, 0, 4, 5, 4, 64), none, none, none), "a result of another size")
+	require.False(t, served(none, none, none, none), "no result")
+}

@@ -40,11 +40,11 @@ func TestConv2DTiles(t *testing.T) {
 				{func() (conv2DPlan, bool) {
 					return planConv2D(zy, o.x, o.w, none, c.p, device.Identity, e.gpu.abilities())
 				},
-					func(p conv2DPlan) { e.gpu.convolve(p, zy, o.x, o.w, none, device.Identity, 0) }, zy, y, len(o.ws) / c.o},
+					func(p conv2DPlan) { e.gpu.convolve(p, conv2DOperands{y: zy, x: o.x, w: o.w}) }, zy, y, len(o.ws) / c.o},
 				{func() (conv2DPlan, bool) { return planConv2DGradInput(zx, o.y, o.w, c.p, e.gpu.abilities()) },
-					func(p conv2DPlan) { e.gpu.convolve(p, zx, o.y, o.w, none, device.Identity, 0) }, zx, dx, c.kh * c.kw * c.o},
+					func(p conv2DPlan) { e.gpu.convolve(p, conv2DOperands{y: zx, x: o.y, w: o.w}) }, zx, dx, c.kh * c.kw * c.o},
 				{func() (conv2DPlan, bool) { return planConv2DGradWeight(zw, o.x, o.y, c.p, e.gpu.abilities()) },
-					func(p conv2DPlan) { e.gpu.convolve(p, zw, o.x, o.y, none, device.Identity, 0) }, zw, dw, len(o.ys) / c.o},
+					func(p conv2DPlan) { e.gpu.convolve(p, conv2DOperands{y: zw, x: o.x, w: o.y}) }, zw, dw, len(o.ys) / c.o},
 			} {
 				p, ok := q.plan()
 				require.True(t, ok)
@@ -113,10 +113,10 @@ func TestConv2DStaged(t *testing.T) {
 					r.path = convStaged
 					what := fmt.Sprint(typ, c, r.tileN)
 					if r.pass == convForward {
-						e.gpu.convolve(p, zy, o.x, o.w, bias, device.Relu, 0)
+						e.gpu.convolve(p, conv2DOperands{y: zy, x: o.x, w: o.w, b: bias, act: device.Relu})
 						y.applied(e.get(bias), convActs[1].f).near(t, typ, len(o.ws)/c.o, 0, e.get(zy), what)
 					} else {
-						e.gpu.convolve(q, zx, o.y, o.w, device.View{}, device.Identity, 0)
+						e.gpu.convolve(q, conv2DOperands{y: zx, x: o.y, w: o.w})
 						dx.near(t, typ, c.kh*c.kw*c.o, 0, e.get(zx), what)
 					}
 				}

@@ -3,9 +3,10 @@ package ops
 import "github.com/acumen-ml/acumen/device"
 
 // conv2DPooler is a convolution that does, as it writes, what passes of their own would do after it. With z =
-// act(conv(x, w) + b), rounded to y's type, it writes y = the maxima of z under pool's windows, which lie side by side,
-// and their places to idx if that is there, both as MaxPool2D does; if pool is zero, y = z. If mean and variance are
-// there, it writes those of y's channels, no less exact than BatchNormStats.
+// act(conv(x, w) + b), rounded to y's type, without the last rows and columns that no window covers, it writes y = the
+// maxima of z under pool's windows, which lie side by side, and their places to idx if that is there, both as MaxPool2D
+// of that z does; if pool is zero, y = z. If mean and variance are there, it writes those of y's channels, no less exact
+// than BatchNormStats.
 type conv2DPooler interface {
 	Conv2DPool(y, idx, mean, variance, x, w, b device.View, p device.Conv2D, act device.UnOp, pool device.Pool2D) bool
 }
@@ -39,6 +40,9 @@ func conv2DPool(t *Tape, x, w, b *Tensor, p device.Conv2D, act device.UnOp, pool
 	oh, ow := s.oh, s.ow
 	if pooled {
 		oh, ow = checkPool("Conv2DPool", z, pool)
+		// Rows and columns that no window covers are not computed, and have no gradient.
+		s.oh, s.ow = oh*int(pool.KernelH), ow*int(pool.KernelW)
+		z = t.unseen(x.v.Type, s.n, s.oh, s.ow, s.o)
 	}
 	y, idx := t.temp(x.v.Type, s.n, oh, ow, s.o), (*Tensor)(nil)
 	if y.v.Len() == 0 {
@@ -52,9 +56,6 @@ func conv2DPool(t *Tape, x, w, b *Tensor, p device.Conv2D, act device.UnOp, pool
 	case stats && s.fusedStats(t, y, idx, x, w, b, act, pool):
 	case pooled && s.fusedPool(t, y, idx, moments{}, x, w, b, act, pool):
 	case pooled:
-		// Rows and columns that no window covers are not computed, and have no gradient.
-		s.oh, s.ow = oh*int(pool.KernelH), ow*int(pool.KernelW)
-		z.v = device.Make(nil, x.v.Type, 0, s.n, s.oh, s.ow, s.o)
 		z := t.like(z.v)
 		s.run(t, z, x, w, b, act)
 		t.maxPool2D(y.v, valueOf(idx), z, pool)

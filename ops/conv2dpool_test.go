@@ -55,8 +55,7 @@ func (d *pooling) Conv2DPool(y, idx, mean, variance, x, w, b device.View, p devi
 	if pool == (device.Pool2D{}) {
 		return d.conv.Conv2D(y, x, w, b, p, act) && d.norm.BatchNormStats(mean, variance, y)
 	}
-	oh, ow := p.Out(x.D(1), x.D(2), w.D(1), w.D(2))
-	z := device.Make(d.scratch, y.Type, 0, x.D(0), oh, ow, w.D(0))
+	z := device.Make(d.scratch, y.Type, 0, x.D(0), y.D(1)*int(pool.KernelH), y.D(2)*int(pool.KernelW), w.D(0))
 	if !d.conv.Conv2D(z, x, w, b, p, act) || !d.pool.MaxPool2D(y, idx, z, pool) {
 		return false
 	}

@@ -11,6 +11,8 @@ struct Conv2DParams {
   const void *bias; // (O), or none
   void *y;          // images that are written (N,YH,YW,G YC), or dw
   float *part;      // sums of the splits, if there are several
+  int *idx;         // places of maxima, or none
+  float *moments;   // of each row of tiles the means, and the sums of squared distances from them, of what is written; or none
   i64 xImage, yImage; // strides in elements; positions of dy in the gradient of the weights lie evenly, yCol apart
   int xRow, xCol, yRow, yCol;
   int xh, xw, yh, yw, xc, yc; // extents; channels of a group
@@ -21,6 +23,8 @@ struct Conv2DParams {
   int act, biasType, yType, together; // 1: four neighbours in y can be written at once
   float beta;
   int staged; // bytes of a slice of staged pixels
+  int pool;   // 1: maxima of windows of 2x2 are written, of which yh and yw are all pixels
+  int pad;
 };
 
 // Taps are the rows, or the columns, of the kernel that meet the pixels start, start + pitch, ..., extent of them, and
@@ -91,21 +95,72 @@ __device__ inline float activate(int act, float v) {
   return v;
 }
 
+// Pixel is what a row of a product stands for: an image (the last or beyond: none), and row and column among a phase's.
+struct Pixel {
+  u32 image;
+  int i, j;
+};
+
+// pixel_of finds the pixel of row m. ACROSS: where p.pool is set, the pixels of a window lie so many rows apart in a block of
+// 4 ACROSS rows, so that one thread has the sums of all four; 0: nothing is pooled.
+template <int ACROSS> __device__ inline Pixel pixel_of(const Conv2DParams &p, const Taps &h, const Taps &w, u32 m) {
+  const bool pool = ACROSS && p.pool;
+  const u32 wide = pool ? w.extent >> 1 : w.extent, high = pool ? h.extent >> 1 : h.extent;
+  u32 tap = 0;
+  if (pool) {
+    enum { A = ACROSS ? ACROSS : 1 };
+    tap = m / A % 4;
+    m = m / (4 * A) * A + m % A;
+  }
+  const u32 row = m / wide, image = row / high;
+  const int i = (int)(row - image * high), j = (int)(m - row * wide);
+  if (pool) return {image, 2 * i + (int)(tap >> 1), 2 * j + (int)(tap & 1)};
+  return {image, i, j};
+}
+
 // place is where pixel m of a phase lies in y, or, of splits, in the sums: the first channel of the group; -1: nowhere.
 __device__ inline i64 place(const Conv2DParams &p, const Taps &h, const Taps &w, int group, int m) {
-  u32 row = (u32)m / (u32)w.extent, image = row / (u32)h.extent;
-  if (image >= (u32)p.images) return -1;
-  int i = h.start + (int)(row - image * h.extent) * h.pitch, j = w.start + (int)(m - row * w.extent) * w.pitch;
-  if (p.splits > 1) return (((i64)image * p.yh + i) * p.yw + j) * p.groups * p.yc + group * p.yc;
-  return image * p.yImage + (i64)i * p.yRow + (i64)j * p.yCol + group * p.yc;
+  const Pixel at = pixel_of<0>(p, h, w, m);
+  if (at.image >= (u32)p.images) return -1;
+  int i = h.start + at.i * h.pitch, j = w.start + at.j * w.pitch;
+  if (p.splits > 1) return (((i64)at.image * p.yh + i) * p.yw + j) * p.groups * p.yc + group * p.yc;
+  return at.image * p.yImage + (i64)i * p.yRow + (i64)j * p.yCol + group * p.yc;
 }
 
 template <class T> struct alignas(4 * sizeof(T)) Quad {
   T v[4];
 };
 
+// Moments are the mean of each of four channels, and the sum of squared distances from it, of n numbers.
+struct Moments {
+  float n, mean[4], m2[4];
+  __device__ Moments() : n(0), mean{0, 0, 0, 0}, m2{0, 0, 0, 0} {}
+  // add is a step of Welford's (Technometrics 4, 1962): nothing cancels, wherever the mean is.
+  template <class T> __device__ void add(const Quad<T> &q) {
+    n += 1;
+    const float share = __fdividef(1.f, n);
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      const float x = to_f32(q.v[e]), off = x - mean[e];
+      mean[e] += off * share;
+      m2[e] += off * (x - mean[e]);
+    }
+  }
+};
+
+// write4 writes four channels of which left are there.
+template <class T> __device__ inline void write4(const Conv2DParams &p, T *to, const Quad<T> &q, int left) {
+  if (p.together) {
+    *(Quad<T> *)to = q;
+    return;
+  }
+  for (int e = 0; e < 4; e++)
+    if (e < left) to[e] = q.v[e];
+}
+
 // put4 finishes the sums of four channels of a group, from col on, of the pixel at a place.
-template <class T, bool GRAD> __device__ inline void put4(const Conv2DParams &p, const Work &b, i64 at, int col, const float4 &sums) {
+template <class T, bool GRAD>
+__device__ inline void put4(const Conv2DParams &p, const Work &b, i64 at, int col, const float4 &sums, Moments &moments) {
   if (at < 0 || col >= p.yc) return;
   const float *sum = &sums.x;
   const int left = p.yc - col;
@@ -124,16 +179,11 @@ template <class T, bool GRAD> __device__ inline void put4(const Conv2DParams &p,
     }
     q.v[e] = from_f32<T>(v);
   }
-  T *to = (T *)p.y + at + col;
-  if (p.together) {
-    *(Quad<T> *)to = q;
-    return;
-  }
-  for (int e = 0; e < 4; e++)
-    if (e < left) to[e] = q.v[e];
+  if (!GRAD && p.moments) moments.add(q);
+  write4(p, (T *)p.y + at + col, q, left);
 }
 
-// put4 finishes the sums of four of the elements k of row o of a group in dw.
+// put4_weights finishes the sums of four of the elements k of row o of a group in dw.
 __device__ inline void put4_weights(const Conv2DParams &p, const Work &b, int o, int k, const float4 &sums) {
   const int ks = p.kh * p.kw * p.xc, left = ks - k;
   if (o >= p.yc || left <= 0) return;

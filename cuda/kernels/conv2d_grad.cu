@@ -1,5 +1,5 @@
-// hot: conv2d_dw_f32_128x128 shared=34304
-// hot: conv2d_dw_f32_64x64 conv2d_dw_any_f32_64x64 shared=17920
+// hot: conv2d_dw_f32_128x128 shared=34816
+// hot: conv2d_dw_f32_64x64 conv2d_dw_any_f32_64x64 shared=18176
 //
 // The gradient of the weights in f32 on CUDA cores: rows are output channels, columns the taps and their channels, and the
 // positions are what is summed over, cut into splits.

@@ -88,7 +88,7 @@ template <class T, int BM, int BN, int WM, int WN, bool ADEEP, bool BDEEP> struc
     PITCH = BN + 4, ROWS = WM * 32                                  // of the sums in shared memory
   };
   static_assert(WM * WN * 32 == THREADS && MI % 2 == 0 && NI % 2 == 0, "4 warps, pairs of fragments");
-  static_assert(ROWS * (PITCH * 4 + 8) <= STAGES * STAGE, "the sums fit into the stages");
+  static_assert(ROWS * (PITCH * 4 + 8) + BN * 4 <= STAGES * STAGE, "the sums fit into the stages");
   float sum[MI][NI][4];
 
   // multiply sums steps tiles, which fetch_a and fetch_b send to shared memory.
@@ -167,5 +167,28 @@ template <class T, int BM, int BN, int WM, int WN, bool ADEEP, bool BDEEP> struc
         put(at[row], row_of(row, half), col, *(const float4 *)(turn + row * PITCH + col));
       }
     }
+  }
+
+  // pool writes the maxima of windows, whose pixels are rows g, g + 8, g + 16, g + 24 of 32.
+  __device__ void pool(const Conv2DParams &p, const Work &b, char *s, Moments &moments) {
+    typedef Pooled<BM, BN> P;
+    static_assert(P::BYTES <= ROWS * (PITCH * 4 + 8) + BN * 4, "the maxima take no more room than the sums");
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    __syncthreads();
+    P::open(p, b, s);
+    __syncthreads();
+#pragma unroll
+    for (int u = 0; u < MI / 2; u++)
+#pragma unroll
+      for (int j = 0; j < NI; j++) {
+        const int row = warp / WN * (HIGH / 4) + u * 8 + lane / 4, col = warp % WN * WIDE + j * 8 + lane % 4 * 2;
+        const float(&a)[4] = sum[2 * u][j], (&c)[4] = sum[2 * u + 1][j];
+        const float2 bias = *(const float2 *)(P::bias(s) + col);
+        const Largest<T> l = of_window<T>(p.act, bias.x, a[0], a[2], c[0], c[2]), r = of_window<T>(p.act, bias.y, a[1], a[3], c[1], c[3]);
+        *(float2 *)(P::maxima(s) + row * PITCH + col) = make_float2(l.best, r.best);
+        *(int2 *)(P::taps(s) + row * PITCH + col) = make_int2(l.tap, r.tap);
+      }
+    __syncthreads();
+    P::template write<T, THREADS>(p, b, s, moments);
   }
 };

@@ -12,7 +12,7 @@ template <class T, int BM, int BN, int WM, int WN, bool GRAD, bool WHOLE> __devi
   const Work work = work_of(p);
   if ((i64)work.row * BM >= (i64)p.images * h.extent * w.extent) return;
   const int all = (h.n * w.n * p.xc + DEPTH - 1) / DEPTH, each = (all + p.splits - 1) / p.splits, first = work.split * each;
-  Pixels<T, BM, DEPTH, THREADS> a;
+  Pixels<T, BM, DEPTH, THREADS, GRAD ? 0 : 8> a;
   typename Either<GRAD, Turned<T, BN, DEPTH, THREADS>, Filters<T, BN, DEPTH, THREADS>>::type b;
   a.open(p, h, w, work, first * DEPTH);
   b.open(p, h, w, work, first * DEPTH);
@@ -20,9 +20,14 @@ template <class T, int BM, int BN, int WM, int WN, bool GRAD, bool WHOLE> __devi
   tile.multiply_tiles(
       min(each, all - first), s, [&](typename Tile::SA to) { a.template fetch<WHOLE>(p, h, w, to); },
       [&](typename Tile::SB to) { b.template fetch<WHOLE>(p, h, w, to); });
-  tile.finish(
-      s, [&](int row) { return place(p, h, w, work.group, work.row * BM + row); },
-      [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, work, at, work.col * BN + col, v); });
+  Moments moments;
+  if (!GRAD && p.pool)
+    tile.pool(p, work, s, moments);
+  else
+    tile.finish(
+        s, [&](int row) { return place(p, h, w, work.group, work.row * BM + row); },
+        [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, work, at, work.col * BN + col, v, moments); });
+  if (!GRAD && p.moments) join_moments<BN, THREADS>(p, work, s, moments);
 }
 #define BODY(T, BM, BN, WM, WN, GRAD, WHOLE) \
   GUARD(p);                                  \

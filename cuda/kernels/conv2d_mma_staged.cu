@@ -1,5 +1,5 @@
-// hot: conv2d_staged_f16_128x64 conv2d_dx_staged_f16_128x64 conv2d_staged_bf16_128x64 conv2d_dx_staged_bf16_128x64 shared=46080
-// hot: conv2d_staged_f16_128x32 conv2d_dx_staged_f16_128x32 conv2d_staged_bf16_128x32 conv2d_dx_staged_bf16_128x32 shared=40960
+// hot: conv2d_staged_f16_128x64 conv2d_dx_staged_f16_128x64 conv2d_staged_bf16_128x64 conv2d_dx_staged_bf16_128x64 shared=46336
+// hot: conv2d_staged_f16_128x32 conv2d_dx_staged_f16_128x32 conv2d_staged_bf16_128x32 conv2d_dx_staged_bf16_128x32 shared=41088
 //
 // Convolutions of stride 1 on tensor cores whose pixels come to shared memory once, not once for each tap: a block stages
 // the rows of the padded images that its pixels meet, and the taps are shifts of the addresses that ldmatrix reads from.
@@ -8,8 +8,9 @@
 
 #if defined(ACUMEN_SIM) || __CUDA_ARCH__ >= 800
 
-// Padded is the images with their padding as one stack of rows, of which a block stages those from first on.
-struct Padded {
+// Padded is the images with their padding as one stack of rows, of which a block stages those from first on. ACROSS is as in
+// pixel_of.
+template <int ACROSS> struct Padded {
   int high, wide;    // of an image
   int above, before; // row and column in the image of the first padded pixel
   int first, pixels;
@@ -18,26 +19,35 @@ struct Padded {
   __device__ static int least(const Taps &t) { return min(t.offset, t.offset + (t.n - 1) * t.apart); }
   __device__ static int span(const Taps &t) { return (t.n - 1) * (t.apart < 0 ? -t.apart : t.apart); }
 
-  __device__ Padded(const Conv2DParams &p, const Taps &h, const Taps &w, int m, int n) {
+  // The block has rows m to end - 1 of the product.
+  __device__ Padded(const Conv2DParams &p, const Taps &h, const Taps &w, u32 m, u32 end) {
     high = h.extent + span(h), wide = w.extent + span(w), above = least(h), before = least(w);
     S = min(p.xc / 8, 4);
-    first = row_of(h, w, m);
-    pixels = (row_of(h, w, m + n - 1) + span(h) + 1 - first) * wide;
+    u32 last = end - 1;
+    if (ACROSS && p.pool) { // the lowest pixel of the last window
+      enum { A = ACROSS ? ACROSS : 1 };
+      last = end / 4 - 1;
+      last = last / A * 4 * A + 3 * A + last % A;
+    }
+    first = row_of(pixel_of<ACROSS>(p, h, w, m));
+    pixels = (row_of(pixel_of<ACROSS>(p, h, w, last)) + span(h) + 1 - first) * wide;
   }
 
-  // row_of is the row of the stack where pixel m finds its first tap.
-  __device__ int row_of(const Taps &h, const Taps &w, int m) const {
-    u32 row = (u32)m / (u32)w.extent, image = row / (u32)h.extent;
-    return (int)(image * high + (row - image * h.extent));
+  // row_of is the row of the stack where a pixel finds its first tap.
+  __device__ int row_of(const Pixel &at) const { return (int)(at.image * high) + at.i; }
+
+  // pixel is the staged pixel of the first tap of row m's pixel, or that of another row where it has none.
+  __device__ int pixel(const Conv2DParams &p, const Taps &h, const Taps &w, u32 m) const {
+    const Pixel at = pixel_of<ACROSS>(p, h, w, m);
+    return at.image < (u32)p.images ? (row_of(at) - first) * wide + at.j : 0;
   }
 
-  // pixel is the staged pixel of pixel m's first tap.
-  __device__ int pixel(const Taps &h, const Taps &w, int m) const { return (row_of(h, w, m) - first) * wide + (int)((u32)m % (u32)w.extent); }
-
-  // place is where a chunk of a staged pixel lies: 8 neighbours lie in different banks.
-  __device__ int place(int pixel, int chunk) const {
+  // place is where a chunk of a staged pixel lies: 8 neighbours lie in different banks, or, where windows are pooled, 8
+  // pixels of neighbouring windows, which are every second.
+  __device__ int place(int pixel, int chunk, bool pool) const {
     int twist = S == 4 ? pixel >> 1 & 3 : S == 2 ? pixel >> 2 & 1 : 0;
-    return (pixel * S + (chunk ^ twist)) * 16;
+    if (ACROSS && pool) twist = S == 4 ? pixel >> 1 & 7 : S == 2 ? pixel >> 2 & 3 : pixel >> 3 & 1;
+    return (pixel * S + chunk ^ twist) * 16;
   }
 
   // stage starts the copies of a slice of channels.
@@ -49,7 +59,7 @@ struct Padded {
       const int i = (int)(first + row - image * high) + above, j = (int)(pixel - row * wide) + before;
       const bool valid = image < (u32)p.images && (u32)i < (u32)p.xh && (u32)j < (u32)p.xw;
       const T *from = valid ? x + image * p.xImage + (i64)i * p.xRow + (i64)j * p.xCol + chunk * 8 : (const T *)p.x;
-      cp_async<16>(s + place(pixel, chunk), from, valid ? 16 : 0);
+      cp_async<16>(s + place(pixel, chunk, p.pool), from, valid ? 16 : 0);
     }
   }
 };
@@ -62,7 +72,7 @@ template <class T, int BN, int WM, int WN, bool GRAD> __device__ inline void sta
   const Taps h = rows_of<GRAD>(p), w = cols_of<GRAD>(p);
   const Work work = work_of(p);
   const int m = p.images * h.extent * w.extent, m0 = work.row * BM;
-  const Padded pad(p, h, w, m0, min(BM, m - m0));
+  const Padded<GRAD ? 0 : 8> pad(p, h, w, m0, min(m0 + BM, m));
   const int slices = p.xc / (8 * pad.S), per = (h.n * w.n * pad.S + 3) / 4, steps = slices * per;
   char *pixels = s + STAGES * B::BYTES, *zeros = pixels + (slices > 1 ? 2 : 1) * p.staged;
 
@@ -83,7 +93,7 @@ template <class T, int BN, int WM, int WN, bool GRAD> __device__ inline void sta
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, wi = warp / WN * Tile::HIGH, wj = warp % WN * Tile::WIDE;
   int from[MI]; // the pixels whose rows this lane gives to ldmatrix
 #pragma unroll
-  for (int i = 0; i < MI; i++) from[i] = pad.pixel(h, w, min(m0 + wi + 16 * i + lane % 16, m - 1));
+  for (int i = 0; i < MI; i++) from[i] = pad.pixel(p, h, w, m0 + wi + 16 * i + lane % 16);
   Depth d; // tap and chunk of this lane
   d.open(lane / 16, pad.S, w.n);
 
@@ -116,7 +126,7 @@ template <class T, int BN, int WM, int WN, bool GRAD> __device__ inline void sta
       unsigned u[MI][4], v[NI / 2][4];
       const int shift = (h.offset + d.r * h.apart - pad.above) * pad.wide + w.offset + d.s * w.apart - pad.before;
 #pragma unroll
-      for (int i = 0; i < MI; i++) ldmatrix_x4(u[i], d.r < h.n ? as + pad.place(from[i] + shift, d.c) : zeros);
+      for (int i = 0; i < MI; i++) ldmatrix_x4(u[i], d.r < h.n ? as + pad.place(from[i] + shift, d.c, p.pool) : zeros);
 #pragma unroll
       for (int j = 0; j < NI / 2; j++) B::b16(v[j], tiles, wj + 16 * j, step);
 #pragma unroll
@@ -137,9 +147,14 @@ template <class T, int BN, int WM, int WN, bool GRAD> __device__ inline void sta
     fill = fill == STAGES - 1 ? 0 : fill + 1;
   }
   cp_async_wait_all();
-  tile.finish(
-      s, [&](int row) { return place(p, h, w, work.group, m0 + row); },
-      [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, work, at, work.col * BN + col, v); });
+  Moments moments;
+  if (!GRAD && p.pool)
+    tile.pool(p, work, s, moments);
+  else
+    tile.finish(
+        s, [&](int row) { return place(p, h, w, work.group, m0 + row); },
+        [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, work, at, work.col * BN + col, v, moments); });
+  if (!GRAD && p.moments) join_moments<BN, THREADS>(p, work, s, moments);
 }
 #define BODY(T, BN, WM, WN, GRAD) \
   GUARD(p);                       \

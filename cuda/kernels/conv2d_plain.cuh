@@ -107,6 +107,26 @@ template <int BM, int BN, int TM, int TN> struct Plain {
       }
     }
   }
+
+  // pool writes the maxima of windows, whose pixels are the four rows of a group.
+  __device__ void pool(const Conv2DParams &p, const Work &b, char *s, Moments &moments) {
+    typedef Pooled<BM, BN> P;
+    static_assert(P::BYTES <= HIGH * (PITCH * 4 + 8) + BN * 4, "the maxima take no more room than the sums");
+    const int tx = threadIdx.x % (BN / TN), ty = threadIdx.x / (BN / TN);
+    P::open(p, b, s);
+    __syncthreads();
+#pragma unroll
+    for (int g = 0; g < GM; g++)
+#pragma unroll
+      for (int j = 0; j < TN; j++) {
+        const int row = g * (HIGH / 4) + ty, col = j / 4 * (BN / GN) + tx * 4 + j % 4;
+        const Largest<float> l = of_window<float>(p.act, P::bias(s)[col], sum[4 * g][j], sum[4 * g + 1][j], sum[4 * g + 2][j], sum[4 * g + 3][j]);
+        P::maxima(s)[row * PITCH + col] = l.best;
+        P::taps(s)[row * PITCH + col] = l.tap;
+      }
+    __syncthreads();
+    P::template write<float, THREADS>(p, b, s, moments);
+  }
 };
 
 // Part is what a split has of k, in tiles.

@@ -5,7 +5,7 @@
 // elements(i, row, col, v) for those that do not; i counts a thread's chunks, row and col are the chunk's place. In deep
 // tiles rows are the outer axis; in wide ones rows are the other, and chunks lie along the outer axis.
 #pragma once
-#include "conv2d.cuh"
+#include "conv2d_finish.cuh"
 
 template <bool FORMER, class A, class B> struct Either {
   typedef A type;
@@ -29,8 +29,9 @@ template <class T, int W, int DEPTH, int THREADS, bool DEEP> struct Chunks {
   __device__ bool mine() const { return ROWS >= APART || row < ROWS; }
 };
 
-// Pixels is the operand of gathered images, deep: rows are pixels that are written, chunks lie along k.
-template <class T, int W, int DEPTH, int THREADS> struct Pixels : Chunks<T, W, DEPTH, THREADS, true> {
+// Pixels is the operand of gathered images, deep: rows are pixels that are written, chunks lie along k. ACROSS is as in
+// pixel_of.
+template <class T, int W, int DEPTH, int THREADS, int ACROSS> struct Pixels : Chunks<T, W, DEPTH, THREADS, true> {
   typedef Chunks<T, W, DEPTH, THREADS, true> Base;
   using Base::E;
   using Base::APART;
@@ -43,11 +44,11 @@ template <class T, int W, int DEPTH, int THREADS> struct Pixels : Chunks<T, W, D
     d.open(k + this->col * E, p.xc, w.n);
 #pragma unroll
     for (int a = 0; a < EACH; a++) {
-      u32 m = (u32)b.row * W + this->row + a * APART, row = m / (u32)w.extent, image = row / (u32)h.extent;
-      i[a] = (int)(row - image * h.extent) * h.scale;
-      j[a] = (int)(m - row * w.extent) * w.scale;
-      from[a] = (const T *)p.x + image * p.xImage + (i64)i[a] * p.xRow + (i64)j[a] * p.xCol + b.group * p.xc;
-      if (image >= (u32)p.images) i[a] = -(1 << 30); // no source pixel
+      const Pixel at = pixel_of<ACROSS>(p, h, w, (u32)b.row * W + this->row + a * APART);
+      i[a] = at.i * h.scale;
+      j[a] = at.j * w.scale;
+      from[a] = (const T *)p.x + at.image * p.xImage + (i64)i[a] * p.xRow + (i64)j[a] * p.xCol + b.group * p.xc;
+      if (at.image >= (u32)p.images) i[a] = -(1 << 30); // no source pixel
     }
   }
 
