@@ -238,6 +238,8 @@ func TestCases(t *testing.T) {
 	for env, want := range map[string]string{
 		"":                          "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\nok",
 		"ACUSIM_GPU=rtx4060":        "driver 12090, devices 1\nNVIDIA GeForce RTX 4060 (acusim) sm_89\nok",
+		"ACUSIM_MEMORY=513":         "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\nok",
+		"ACUSIM_MEMORY=512":         "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\ncuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY",
 		"ACUSIM_GPU=t4":             "driver 12090, devices 1\nTesla T4 (acusim) sm_75\nok",
 		"ACUSIM_CASE=NODEVICE":      "cuInit: CUDA_ERROR_NO_DEVICE",
 		"CUDA_VISIBLE_DEVICES=":     "cuInit: CUDA_ERROR_NO_DEVICE",
@@ -254,6 +256,11 @@ func TestCases(t *testing.T) {
 		if out, _ := call(t, "fast", "who", []string{env}); out != want {
 			t.Errorf("%s: %s\nwant %s", env, out, want)
 		}
+	}
+	use := filepath.Join(t.TempDir(), "use")
+	call(t, "fast", "who", []string{"ACUSIM_USE=" + use})
+	if got, err := os.ReadFile(use); err != nil || string(got) != "peak 1024\nleft 1024\n" {
+		t.Errorf("use %v: %s", err, got)
 	}
 	log := filepath.Join(t.TempDir(), "calls")
 	call(t, "fast", "who", []string{"ACUSIM_LOG=" + log})

@@ -30,6 +30,17 @@ const Gpu &choose() {
   return table[0];
 }
 
+// resized is the GPU with the memory that ACUSIM_MEMORY tells, in MiB.
+Gpu resized(Gpu g) {
+  const char *e = getenv("ACUSIM_MEMORY");
+  if (!e || !*e) return g;
+  char *rest;
+  long mib = strtol(e, &rest, 10);
+  if (*rest || mib < 1 || mib > 1 << 20) complain("ACUSIM_MEMORY: \"%s\" is no number of MiB", e);
+  else g.memory = (size_t)mib << 20;
+  return g;
+}
+
 int attribute(int a) {
   const Gpu &g = gpu();
   switch (a) {
@@ -73,8 +84,8 @@ bool device_exists(int d) { return d >= 0 && d < device_count(); }
 } // namespace
 
 const Gpu &gpu() {
-  static const Gpu &g = choose();
-  return g;
+  static const Gpu *g = new Gpu(resized(choose()));
+  return *g;
 }
 
 const std::string &playing() {

@@ -89,6 +89,19 @@ void unmap_pages(uintptr_t a, size_t bytes) {
   mmap(begin_page(a), span(a, bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
+// tell_use keeps the file of ACUSIM_USE up to date: a Go program ends without destructors.
+size_t abandoned; // bytes that were still allocated when their context was destroyed
+void tell_use() {
+  static const char *path = getenv("ACUSIM_USE");
+  if (!path || !*path) return;
+  if (FILE *f = fopen(path, "w")) {
+    fprintf(f, "peak %zu\nleft %zu\n", state().peak, state().used + abandoned);
+    fclose(f);
+  } else {
+    complain("ACUSIM_USE: \"%s\" cannot be written", path);
+  }
+}
+
 void release(std::map<uintptr_t, Allocation>::iterator it) {
   unmap_pages(it->first, it->second.bytes);
   state().used -= it->second.bytes;
@@ -96,9 +109,15 @@ void release(std::map<uintptr_t, Allocation>::iterator it) {
   sim::device_freed((char *)it->first, it->second.bytes);
 #endif
   state().memory.erase(it);
+  tell_use();
 }
 
 enum : size_t { RESERVED = 512u << 20 }; // what a context takes for itself
+
+size_t free_bytes() {
+  size_t taken = RESERVED + state().used;
+  return gpu().memory > taken ? gpu().memory - taken : 0;
+}
 
 // damaged tells whether the bytes p..q-1 are no longer a red zone.
 bool damaged(const char *p, const char *q) {
@@ -140,7 +159,10 @@ void free_all(Context *c) {
   State &s = state();
   for (auto it = s.memory.begin(); it != s.memory.end();) {
     auto next = std::next(it);
-    if (it->second.context == c) release(it);
+    if (it->second.context == c) {
+      abandoned += it->second.bytes;
+      release(it);
+    }
     it = next;
   }
   for (auto it = s.pinned.begin(); it != s.pinned.end();)
@@ -193,7 +215,7 @@ API cuMemAlloc_v2(Address *a, size_t bytes) {
   if (call.error) return call.error;
   if (!a || !bytes) return INVALID_VALUE;
   State &s = state();
-  if (bytes > gpu().memory - RESERVED - s.used) return OUT_OF_MEMORY;
+  if (bytes > free_bytes()) return OUT_OF_MEMORY;
   size_t padded = (bytes + ALIGN - 1) / ALIGN * ALIGN, pages = (padded + PAGE - 1) / PAGE * PAGE;
   char *p = reserve(pages);
   if (!p || !map_pages(p, pages)) return OUT_OF_MEMORY;
@@ -203,6 +225,7 @@ API cuMemAlloc_v2(Address *a, size_t bytes) {
   s.memory[(uintptr_t)start] = {current_context(), bytes};
   s.used += bytes;
   s.peak = std::max(s.peak, s.used);
+  tell_use();
 #ifdef ACUSIM_CHECKED
   sim::device_allocated(start, bytes);
 #endif
@@ -221,12 +244,12 @@ API cuMemFree_v2(Address a) {
   return e;
 }
 
-API cuMemGetInfo_v2(size_t *free_bytes, size_t *total) {
+API cuMemGetInfo_v2(size_t *free, size_t *total) {
   Call call(__func__, CONTEXT);
   if (call.error) return call.error;
-  if (!free_bytes || !total) return INVALID_VALUE;
+  if (!free || !total) return INVALID_VALUE;
   *total = gpu().memory;
-  *free_bytes = gpu().memory - RESERVED - state().used;
+  *free = free_bytes();
   return SUCCESS;
 }
 
