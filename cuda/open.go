@@ -217,8 +217,8 @@ func (d *Device) loadKernels() error {
 
 // list tells which GPUs there are, or why none can be used.
 func list() []device.Info {
-	if reason, _ := missing(); reason != "" {
-		return []device.Info{{Name: "cuda:0", Reason: reason}}
+	if reason, advice := missing(); reason != "" {
+		return []device.Info{{Name: "cuda:0", Reason: reason, Advice: advice}}
 	}
 	n, _ := driver.Count()
 	var all []device.Info
@@ -228,7 +228,7 @@ func list() []device.Info {
 			info.Reason = err.Error()
 			var o *device.OpenError
 			if errors.As(err, &o) {
-				info.Reason = o.Reason
+				info.Reason, info.Advice = o.Reason, o.Advice
 			}
 		} else {
 			info.Description = p.describe()

@@ -19,6 +19,7 @@ type Info struct {
 	Name        string // "cpu", "cuda:0"
 	Description string // one line; empty if the device cannot be used
 	Reason      string // why it cannot be used; empty if it can
+	Advice      string // what to do about that; may be empty
 }
 
 // Backend is a way to make devices, registered once by its package's init.
@@ -125,13 +126,71 @@ func Open(spec string, opts ...Options) (Device, error) {
 		}
 	}
 	if name == "cuda" {
-		return nil, &OpenError{spec, "this program was built without the CUDA back-end", "use device auto or cpu, or a program built with CUDA"}
+		return nil, noCUDA(spec)
 	}
+	return nil, noDevice(spec)
+}
+
+// Find tells which device Open would open for spec, as far as can be told without opening it, or why none: the error is an
+// *OpenError. It takes nothing of a GPU.
+func Find(spec string) (Info, error) {
+	all := List()
+	name := spec
+	switch spec {
+	case "auto", "":
+		i := slices.IndexFunc(all, func(i Info) bool { return i.Reason == "" })
+		if i < 0 {
+			return Info{}, &OpenError{"auto", "no device can be used", "see `acumen devices`"}
+		}
+		return all[i], nil
+	case "cuda":
+		name = "cuda:0"
+	}
+	backend, _, _ := strings.Cut(name, ":")
+	var near []Info // of the same back-end
+	for _, i := range all {
+		if i.Name == name && i.Reason != "" {
+			return Info{}, unusable(spec, i)
+		}
+		if i.Name == name {
+			return i, nil
+		}
+		if strings.HasPrefix(i.Name, backend+":") {
+			near = append(near, i)
+		}
+	}
+	switch n := len(near); {
+	case n == 1 && near[0].Reason != "": // it stands for all
+		return Info{}, unusable(spec, near[0])
+	case n == 1:
+		return Info{}, &OpenError{spec, "there is only " + near[0].Name, "use that one"}
+	case n > 1:
+		return Info{}, &OpenError{spec, fmt.Sprintf("there are %s to %s", near[0].Name, near[n-1].Name), "choose one of them"}
+	}
+	if backend == "cuda" {
+		return Info{}, noCUDA(spec)
+	}
+	return Info{}, noDevice(spec)
+}
+
+func unusable(spec string, i Info) error {
+	advice := i.Advice
+	if advice == "" {
+		advice = "see `acumen devices`"
+	}
+	return &OpenError{spec, i.Reason, advice}
+}
+
+func noCUDA(spec string) error {
+	return &OpenError{spec, "this program was built without the CUDA back-end", "use device auto or cpu, or a program built with CUDA"}
+}
+
+func noDevice(spec string) error {
 	var names []string
-	for _, b := range all {
+	for _, b := range backends() {
 		if b.Priority >= 0 {
 			names = append(names, b.Name)
 		}
 	}
-	return nil, &OpenError{spec, "no such device", "known: auto, " + strings.Join(names, ", ") + ", cuda:N"}
+	return &OpenError{spec, "no such device", "known: auto, " + strings.Join(names, ", ") + ", cuda:N"}
 }

@@ -86,3 +86,42 @@ func TestOpenOrder(t *testing.T) {
 		assert.PanicsWithValue(t, "device.Register: slow twice", func() { Register(backend("slow", 1, nil)) })
 	}, backend("slow", 0, nil))
 }
+
+// Find says what Open would do, from the lists alone.
+func TestFind(t *testing.T) {
+	list := func(name string, priority int, infos ...Info) Backend {
+		return Backend{Name: name, Priority: priority, List: func() []Info { return infos }, Open: func(int, Options) (Device, error) { panic("opened") }}
+	}
+	cpu := list("cpu", 0, Info{Name: "cpu", Description: "slow"})
+	two := list("cuda", 10, Info{Name: "cuda:0", Reason: "lost"}, Info{Name: "cuda:1", Description: "fast"})
+	none := list("cuda", 10, Info{Name: "cuda:0", Reason: "no driver"})
+	one := list("cuda", 10, Info{Name: "cuda:0", Description: "fast"})
+	for _, c := range []struct {
+		spec, want, say string
+		all             []Backend
+	}{
+		{"auto", "cpu", "", []Backend{cpu, none}},
+		{"", "cuda:0", "", []Backend{cpu, one}},
+		{"auto", "", "no device can be used", []Backend{none}},
+		{"cpu", "cpu", "", []Backend{cpu, none}},
+		{"cuda", "cuda:0", "", []Backend{cpu, one}},
+		{"cuda", "", `device "cuda": lost`, []Backend{cpu, two}},
+		{"cuda:1", "cuda:1", "", []Backend{cpu, two}},
+		{"cuda:2", "", "there are cuda:0 to cuda:1", []Backend{cpu, two}},
+		{"cuda:1", "", "there is only cuda:0", []Backend{cpu, one}},
+		{"cuda:3", "", "no driver", []Backend{cpu, none}},
+		{"cuda", "", "built without the CUDA back-end", []Backend{cpu}},
+		{"tpu", "", "no such device", []Backend{cpu, one}},
+	} {
+		withBackends(t, func() {
+			got, err := Find(c.spec)
+			if c.say == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.say)
+				assert.NotEmpty(t, err.(*OpenError).Hint())
+			}
+			assert.Equal(t, c.want, got.Name)
+		}, c.all...)
+	}
+}

@@ -12,12 +12,23 @@ import (
 
 func (a *app) devicesCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "devices",
+		Use:   "devices [DEVICE]",
 		Short: "List the devices that can compute, in the order in which auto tries them",
-		Args:  arguments(0, 0, "it takes no arguments"),
-		RunE: func(*cobra.Command, []string) error {
+		Long: `devices lists the devices there are, in the order in which auto tries them, and why one cannot be used. With DEVICE, as
+--device takes it (auto, cpu, cuda, cuda:N), it shows that one alone, and ends with status 2 if it cannot be used: a script
+need not read what it says. It opens no device, and takes no memory of a GPU.`,
+		Args: arguments(0, 1, "at most one device is expected"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			all := device.List()
+			if len(args) == 1 {
+				d, err := device.Find(args[0])
+				if err != nil {
+					return err
+				}
+				all = []device.Info{d}
+			}
 			t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			for _, d := range device.List() {
+			for _, d := range all {
 				what := d.Description
 				if d.Reason != "" {
 					what = "not usable: " + d.Reason

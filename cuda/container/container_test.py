@@ -208,7 +208,7 @@ class ContainerTest(Fixture):
         healthy = IMAGES["runtime-slim"]["health"]
         status, out = self.start([], entrypoint=healthy, driver={"/dev/nvidiactl": ""}).wait()
         self.assertEqual(status, 1, out)
-        self.assertIn("no usable device cuda:[0-9]*", out)
+        self.assertIn("no usable device cuda:", out)
         status, out = self.start([], entrypoint=healthy, env={"ACUMEN_DEVICE": "cuda:0"}).wait()
         self.assertEqual(status, 1, out)
         status, out = self.start([], entrypoint=healthy, driver={"/dev/nvidiactl": ""}, env={"ACUMEN_DEVICE": "cpu"}).wait()
