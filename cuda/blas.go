@@ -26,10 +26,10 @@ func newBlas(d *Device) (*blas, error) {
 		return b, nil
 	}
 	if b.workspace, err = d.alloc(blasWorkspace); err != nil {
-		return b, err
+		return b, device.WantedFor("cuBLAS's workspace", err)
 	}
 	b.handle, err = lib.NewHandle(d.stream, b.workspace, blasWorkspace)
-	return b, err
+	return b, device.WantedFor("cuBLAS", d.full(err, 0))
 }
 
 func (b *blas) close() error {
@@ -54,7 +54,7 @@ func (d *Device) TF32(on bool) bool {
 
 // abilities are what the choice of a kernel depends on beside the shape.
 func (d *Device) abilities() abilities {
-	return abilities{blas: d.blas.handle != nil || d.plan != nil, tensor: d.gpu.major >= 8, tf32: d.blas.tf32}
+	return abilities{blas: d.blas.handle != nil || d.plan != nil && d.plan.blas, tensor: d.gpu.major >= 8, tf32: d.blas.tf32}
 }
 
 var blasTypes = [...]driver.Type{device.F32: driver.F32, device.F64: driver.F64, device.F16: driver.F16, device.BF16: driver.BF16}

@@ -45,7 +45,7 @@ type hook struct{ f func(device.Call) error }
 // Name is "cuda:0".
 func (d *Device) Name() string {
 	if d.plan != nil {
-		return d.plan.model
+		return d.plan.name
 	}
 	return fmt.Sprintf("cuda:%d", d.index)
 }

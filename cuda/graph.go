@@ -85,7 +85,7 @@ func (g *graph) capture() error {
 		return wrong
 	}
 	if err != nil {
-		return err
+		return device.WantedFor("a graph", d.full(err, 0))
 	}
 	g.g = c
 	return nil

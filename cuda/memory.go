@@ -18,25 +18,31 @@ type memory struct {
 	used  uint64 // the last queued work that reads or writes it
 }
 
-// memoryError says that the GPU's memory is full.
-type memoryError struct {
-	want, live, free, total int
-	cause                   error
+// full makes of the driver's or cuBLAS's word that the GPU's memory is full an error that tells who has it; asked is in
+// bytes. Any other error stays as it is.
+func (d *Device) full(err error, asked int) error {
+	var e *driver.Error
+	if !errors.As(err, &e) || e.Code != driver.OutOfMemory && e.Name != "CUBLAS_STATUS_ALLOC_FAILED" {
+		return err
+	}
+	o := d.outOfMemory(asked, 0, 0)
+	o.Err = err
+	if free, total, merr := d.ctx.MemInfo(); merr == nil {
+		o.Free, o.Total = free, total
+	}
+	return o
 }
 
-func (e *memoryError) Error() string {
-	return fmt.Sprintf("cuda: out of memory: %d bytes wanted, %d in use here, %d of %d free on the GPU", e.want, e.live, e.free, e.total)
+func (d *Device) outOfMemory(asked, free, total int) *device.OutOfMemory {
+	return &device.OutOfMemory{Device: d.Name(), Asked: asked, Held: d.live, Own: d.Own(), Free: free, Total: total,
+		Advice: "end other programs on this GPU (`nvidia-smi` lists them)"}
 }
 
-// Hint is the way out.
-func (e *memoryError) Hint() string {
-	return "take a smaller batch (trainer.batch) or more micro-batches (trainer.micro_batches), read the data ahead (data.resident: 0), or end other programs on this GPU (nvidia-smi lists them)"
+// Room is the memory that there is for this handle and its user: what is free, and what the handle has for itself.
+func (d *Device) Room() (int, error) {
+	free, _, err := d.ctx.MemInfo()
+	return free + d.Own(), err
 }
-
-// OutOfMemory is true: it tells this error from others.
-func (e *memoryError) OutOfMemory() bool { return true }
-
-func (e *memoryError) Unwrap() error { return e.cause }
 
 // Alloc gives bytes bytes of the GPU's memory.
 func (d *Device) Alloc(bytes int) (device.Memory, error) {
@@ -62,13 +68,8 @@ func (d *Device) alloc(bytes int) (ptr driver.Ptr, err error) {
 	n := max(bytes, 1)
 	if d.plan != nil {
 		ptr, err = d.plan.alloc(d, n)
-	} else {
-		ptr, err = d.ctx.Alloc(n)
-	}
-	var e *driver.Error
-	if errors.As(err, &e) && e.Code == driver.OutOfMemory {
-		free, total, _ := d.ctx.MemInfo()
-		return 0, &memoryError{bytes, d.live, free, total, err}
+	} else if ptr, err = d.ctx.Alloc(n); err != nil {
+		err = d.full(err, n)
 	}
 	if err != nil {
 		return 0, err
@@ -78,14 +79,13 @@ func (d *Device) alloc(bytes int) (ptr driver.Ptr, err error) {
 	}
 	d.held.bytes[ptr] = n
 	d.held.now += n
-	d.held.most = max(d.held.most, d.held.now)
 	return ptr, nil
 }
 
 // held counts what a handle has of the GPU's memory: the caller's and its own.
 type held struct {
-	bytes     map[driver.Ptr]int
-	now, most int
+	bytes map[driver.Ptr]int
+	now   int
 }
 
 // Own is the memory in bytes that the device has taken for itself: scratch, cuBLAS's workspace, cells for faults.

@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/acumen-ml/acumen/cuda/driver"
@@ -35,18 +36,26 @@ var known = map[string]model{
 
 func models() []string { return slices.Sorted(maps.Keys(known)) }
 
+// contextBytes is about what the driver takes of a GPU for a program, kernels included.
+const contextBytes = 512 << 20
+
 // plan is what takes the driver's place in a device that is not there.
 type plan struct {
-	model string
+	name  string
 	peaks device.Peaks
+	blas  bool // cuBLAS is there
+	limit int  // bytes
 	next  driver.Ptr
 }
 
-// newPlanned is a device that is not there. It takes for itself what Open takes.
-func newPlanned(name string) (*Device, error) {
+// plannedDevice is a device that is not there.
+type plannedDevice struct{ *Device }
+
+// newPlanned is a GPU of this model, idle. It takes for itself what Open takes.
+func newPlanned(name string) (*plannedDevice, error) {
 	m := known[name]
 	d := &Device{gpu: properties{name: m.name, memory: m.peaks.Memory, major: m.major, minor: m.minor, processors: m.processors}}
-	d.plan = &plan{model: name, peaks: m.peaks, next: 1 << 32}
+	d.plan = &plan{name: name, peaks: m.peaks, blas: true, limit: m.peaks.Memory - contextBytes, next: 1 << 32}
 	d.faults, d.blas = &faults{}, &blas{d: d}
 	var err error
 	if d.faults.cell, err = d.alloc(faultBytes); err != nil {
@@ -55,16 +64,41 @@ func newPlanned(name string) (*Device, error) {
 	if err := d.scratch.fit(d); err != nil {
 		return nil, err
 	}
-	d.blas.workspace, err = d.alloc(blasWorkspace)
-	return d, err
+	if d.blas.workspace, err = d.alloc(blasWorkspace); err != nil {
+		return nil, err
+	}
+	return &plannedDevice{d}, nil
 }
+
+// Twin is a device that is not there of the same kind, without limit. It has what this one has for itself.
+func (d *Device) Twin() (device.Planned, error) {
+	t := &Device{gpu: d.gpu, scratch: scratch{bytes: d.scratch.bytes, wanted: d.scratch.wanted}, held: held{now: d.Own()}}
+	t.plan = &plan{name: d.Name(), peaks: device.Peaks{Memory: d.gpu.memory}, blas: d.abilities().blas, limit: math.MaxInt, next: 1 << 32}
+	if d.plan != nil {
+		t.plan.peaks = d.plan.peaks
+	}
+	t.faults, t.blas = &faults{}, &blas{d: t, tf32: d.blas.tf32}
+	return &plannedDevice{t}, nil
+}
+
+// Describe is the model's full name.
+func (d *plannedDevice) Describe() string { return d.gpu.name }
+
+// Limit sets how much memory there is.
+func (d *plannedDevice) Limit(bytes int) { d.plan.limit = bytes }
+
+// Room is the memory that there is for the device and its user.
+func (d *plannedDevice) Room() (int, error) { return d.plan.limit - d.live, nil }
+
+// Peaks are those of the GPU that is planned for; of the twin of one that is there only the memory is known.
+func (d *plannedDevice) Peaks() device.Peaks { return d.plan.peaks }
 
 // granule is how addresses of allocations are aligned.
 const granule = 512
 
 func (p *plan) alloc(d *Device, n int) (driver.Ptr, error) {
-	if free := p.peaks.Memory - d.held.now; n > free {
-		return 0, &memoryError{n, d.live, free, p.peaks.Memory, nil}
+	if free := max(p.limit-d.held.now, 0); n > free {
+		return 0, d.outOfMemory(n, free, p.peaks.Memory)
 	}
 	at := p.next
 	p.next += driver.Ptr((n + granule - 1) / granule * granule)
@@ -82,12 +116,4 @@ func (p *plan) close(d *Device) error {
 		err = fmt.Errorf("cuda: closed with %d bytes still allocated", d.live)
 	}
 	return err
-}
-
-// Peaks are those of the GPU that is planned for; the zero Peaks for one that is there.
-func (d *Device) Peaks() device.Peaks {
-	if d.plan == nil {
-		return device.Peaks{}
-	}
-	return d.plan.peaks
 }

@@ -15,6 +15,12 @@ func init() {
 		},
 		List:   list,
 		Models: models,
-		Plan:   func(model string) (device.Planned, error) { return newPlanned(model) },
+		Plan: func(model string) (device.Planned, error) {
+			d, err := newPlanned(model)
+			if err != nil {
+				return nil, err
+			}
+			return d, nil
+		},
 	})
 }

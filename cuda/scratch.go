@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/acumen-ml/acumen/cuda/driver"
+	"github.com/acumen-ml/acumen/device"
 )
 
 // scratch is a block of memory for what kernels need beside their operands. Kernels say what they need before they pass
@@ -43,7 +44,7 @@ func (s *scratch) fit(d *Device) error {
 	}
 	ptr, err := d.alloc(s.wanted)
 	if err != nil {
-		return err
+		return device.WantedFor("scratch of kernels", err)
 	}
 	if s.bytes > 0 {
 		s.old = append(s.old, s.ptr)

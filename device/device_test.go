@@ -2,6 +2,8 @@ package device_test
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"testing"
@@ -141,4 +143,84 @@ func TestUnfused(t *testing.T) {
 	_, ok = device.As[device.Hooker](device.Unfused(d))
 	assert.True(t, ok)
 	require.NoError(t, d.Close())
+}
+
+func TestSize(t *testing.T) {
+	for n, want := range map[int]string{0: "0 bytes", 12: "12 bytes", 1536: "1.5 KiB", 3 << 20: "3 MiB", 2 << 30: "2 GiB"} {
+		assert.Equal(t, want, device.Size(n))
+	}
+}
+
+// An error of memory that is full says what was asked for and who has the rest, as far as that is known.
+func TestOutOfMemory(t *testing.T) {
+	cause := errors.New("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2)")
+	full := &device.OutOfMemory{Device: "cuda:0", Asked: 2 << 30, Held: 5 << 30, Own: 40 << 20, Free: 1 << 30, Total: 8 << 30, Advice: "end other programs", Err: cause}
+	err := fmt.Errorf("model x: %w", device.WantedFor("weights", full))
+	assert.Same(t, full, errors.Unwrap(device.WantedFor("gradients", err)))
+	assert.Equal(t, "weights", full.For, "the first name counts")
+	assert.EqualError(t, err, "model x: cuda:0: out of memory: 2 GiB (2147483648 bytes) wanted for weights; 1 GiB are free of 8 GiB, 5 GiB are in use here, 40 MiB are scratch and workspaces, 2 GiB are the driver's and other programs'")
+	assert.ErrorIs(t, err, cause)
+	assert.Contains(t, full.Hint(), "; or end other programs")
+	assert.Equal(t, 6<<30+40<<20, full.Room())
+	assert.EqualError(t, &device.OutOfMemory{Device: "cpu", Asked: 4096, Held: 1024, Free: 2048}, "cpu: out of memory: 4 KiB (4096 bytes) wanted; 2 KiB are free, 1 KiB are in use here")
+	assert.EqualError(t, &device.OutOfMemory{Device: "cuda:0", For: "a graph", Free: 1024, Err: cause}, "cuda:0: out of memory: none left for a graph; 1 KiB are free, 0 bytes are in use here (cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2))")
+	assert.Same(t, cause, device.WantedFor("weights", cause), "other errors stay as they are")
+}
+
+// A device that is not there counts memory as the true one has it, and has no more than its limit. Its twin starts with
+// what it has taken for itself.
+func TestPlannedMemory(t *testing.T) {
+	for _, d := range planned(t) {
+		room := d.Own() + 1<<20
+		d.Limit(room)
+		m, err := d.Alloc(1 << 19)
+		require.NoError(t, err)
+		_, err = d.Alloc(1<<19 + 1)
+		full, ok := errors.AsType[*device.OutOfMemory](err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, 1<<19, full.Free)
+		assert.Equal(t, 1<<19, full.Held)
+		assert.Equal(t, room, full.Room())
+		twin, err := device.Twin(d)
+		require.NoError(t, err)
+		assert.Equal(t, d.Own(), twin.Own())
+		require.Error(t, d.Close(), "memory is still allocated")
+		m.Free()
+		require.NoError(t, d.Close())
+		n, err := twin.Alloc(1 << 40)
+		require.NoError(t, err, "a twin has no limit")
+		d = twin
+		v := device.Make(n, device.F32, 0, 8)
+		d.Upload(v, make([]byte, 32))
+		d.Fill(v, 7)
+		b := []byte{1, 2, 3, 4}
+		require.NoError(t, d.Download(b, v.Slice(0, 0, 1, 1)))
+		assert.Equal(t, []byte{0, 0, 0, 0}, b, "nothing is computed")
+		g, err := d.Capture(func() { d.Fill(v, 7) })
+		require.NoError(t, err)
+		g.Launch()
+		g.Close()
+		require.NoError(t, d.Sync())
+		n.Free()
+		require.NoError(t, d.Close())
+	}
+}
+
+// planned are a planned GPU and the CPU's twin.
+func planned(t *testing.T) []device.Planned {
+	gpu, err := device.Plan("rtx4060")
+	require.NoError(t, err)
+	cpu, err := device.Open("cpu")
+	require.NoError(t, err)
+	twin, err := device.Twin(cpu)
+	require.NoError(t, err)
+	require.NoError(t, cpu.Close())
+	_, limited, err := device.Room(cpu)
+	require.NoError(t, err)
+	assert.False(t, limited, "the CPU has no memory of its own")
+	room, limited, err := device.Room(gpu)
+	require.NoError(t, err)
+	assert.True(t, limited)
+	assert.Less(t, room, gpu.Peaks().Memory, "the driver takes a part")
+	return []device.Planned{gpu, twin}
 }

@@ -22,6 +22,9 @@ type Planned interface {
 	Peaks() Peaks
 	// Own is the memory in bytes that the device takes for itself so far: scratch, workspaces of libraries.
 	Own() int
+	// Limit says how much memory there is in all, for the device itself too. At first it is what an idle device of the
+	// model has for one program.
+	Limit(bytes int)
 }
 
 // Models names the devices that Plan knows.
@@ -44,4 +47,13 @@ func Plan(model string) (Planned, error) {
 		}
 	}
 	return nil, &OpenError{model, "no such device is known", "known: " + strings.Join(Models(), ", ")}
+}
+
+// Twin gives a device that is not there of the same kind as d, which has taken for itself what d has by now, and has no
+// limit; nil if d's back-end makes none.
+func Twin(d Device) (Planned, error) {
+	if t, ok := As[interface{ Twin() (Planned, error) }](d); ok {
+		return t.Twin()
+	}
+	return nil, nil
 }

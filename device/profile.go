@@ -75,7 +75,7 @@ func (p *Profiler) see(c Call) error {
 func Traffic(c Call) float64 {
 	limit := func(View) float64 { return 1 << 62 }
 	switch {
-	case c.Kernel == "Gather" && len(c.Writes) == 1:
+	case (c.Kernel == "Gather" || c.Kernel == "Augment") && len(c.Writes) == 1:
 		limit = func(v View) float64 { return float64(c.Writes[0].Len() * v.Type.Size()) }
 	case c.Kernel == "ScatterAdd" && len(c.Reads) > 0:
 		limit = func(v View) float64 { return float64(c.Reads[0].Len() * v.Type.Size()) }

@@ -78,27 +78,28 @@ func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, er
 		stats = up(stats+n, align)
 	}
 	type array struct {
-		v *device.View
-		t device.DType
-		n int
+		v    *device.View
+		t    device.DType
+		n    int
+		what string
 	}
-	arrays := []array{{&s.W, acc, total}}
+	arrays := []array{{&s.W, acc, total, "weights"}}
 	if half {
-		arrays = append(arrays, array{&s.Half, o.Type, total})
+		arrays = append(arrays, array{&s.Half, o.Type, total, "weights in " + o.Type.String()})
 	}
 	if o.Train {
-		arrays = append(arrays, array{&s.G, acc, trained})
+		arrays = append(arrays, array{&s.G, acc, trained, "gradients"})
 	}
 	if stats > 0 {
-		arrays = append(arrays, array{&s.Run, acc, stats})
+		arrays = append(arrays, array{&s.Run, acc, stats, "running statistics"})
 		if o.Train {
-			arrays = append(arrays, array{&s.Next, acc, stats})
+			arrays = append(arrays, array{&s.Next, acc, stats, "running statistics"})
 		}
 	}
 	for _, a := range arrays {
 		if *a.v, err = s.alloc(a.t, a.n); err != nil {
 			s.Close()
-			return nil, fmt.Errorf("model %s: %w", net.Name, err)
+			return nil, fmt.Errorf("model %s: %w", net.Name, device.WantedFor(a.what, err))
 		}
 	}
 	return s, nil

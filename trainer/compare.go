@@ -43,6 +43,13 @@ type seen struct {
 // and compares every layer's output, its gradient, and the gradients of all parameters, in the order in which they
 // arise. Both compute in o.Precision. It is an error if the devices do not pass the same layers.
 func Compare(ref, dev device.Device, net *model.Network, train data.Set, o Options) ([]Deviation, error) {
+	o, err := o.complete(net, train)
+	if err != nil {
+		return nil, err
+	}
+	if o, _, err = o.cut(dev, net, train, nil); err != nil { // as dev needs it, on both
+		return nil, err
+	}
 	var want []seen
 	if err := watchStep(ref, net, train, o, func(s seen) error {
 		want = append(want, s)
@@ -51,7 +58,7 @@ func Compare(ref, dev device.Device, net *model.Network, train data.Set, o Optio
 		return nil, err
 	}
 	var all []Deviation
-	err := watchStep(dev, net, train, o, func(s seen) error {
+	err = watchStep(dev, net, train, o, func(s seen) error {
 		i := len(all)
 		if i >= len(want) || want[i].name != s.name || want[i].kind != s.kind || len(want[i].values) != len(s.values) {
 			return fault.Failuref("report it with the configuration", "%s of %s comes up on %s, not on %s", s.kind, s.name, dev.Name(), ref.Name())

@@ -36,14 +36,14 @@ func (o Options) complete(net *model.Network, train data.Set) (Options, error) {
 		min int
 	}{{"epochs", o.Epochs, 1}, {"max_steps", o.MaxSteps, 0}, {"batch", o.Batch, 1}, {"micro_batches", o.MicroBatches, 1}, {"eval_batch", o.EvalBatch, 1},
 		{"early_stop", o.EarlyStop, 0}, {"keep", o.Keep, 0}, {"log_every", o.LogEvery, 1}, {"capture_steps", o.CaptureSteps, 0}} {
-		if c.v < c.min {
+		if c.v < c.min && !(c.key == "micro_batches" && c.v == Auto) {
 			return o, fault.Usagef(fmt.Sprintf("a whole number from %d on", c.min), "trainer.%s: %d", c.key, c.v)
 		}
 	}
 	if o.Batch%o.MicroBatches != 0 {
-		return o, fault.Usagef("choose a divisor of trainer.batch", "trainer.micro_batches: %d parts do not divide a batch of %d", o.MicroBatches, o.Batch)
+		return o, fault.Usagef("choose a divisor of trainer.batch, or auto", "trainer.micro_batches: %d parts do not divide a batch of %d", o.MicroBatches, o.Batch)
 	}
-	if most := math.MaxInt32 / net.Largest(); min(o.Batch/o.MicroBatches, train.Len()) > most || min(o.EvalBatch, train.Len()) > most {
+	if most := math.MaxInt32 / net.Largest(); o.MicroBatches != Auto && (min(o.Batch/o.MicroBatches, train.Len()) > most || min(o.EvalBatch, train.Len()) > most) {
 		return o, fault.Usagef("take more trainer.micro_batches, or smaller batches", "trainer.batch: %d pictures at a time, and trainer.eval_batch: %d, make arrays of more than 2^31-1 elements; %d pictures are the most",
 			o.Batch/o.MicroBatches, o.EvalBatch, most)
 	}

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/acumen-ml/acumen/device"
@@ -47,8 +48,11 @@ func (e *Engine) findFault() (step int, where string, fell bool, err error) {
 	was := e.opt.NoCapture
 	e.opt.NoCapture = true
 	defer func() { e.opt.NoCapture, e.tape.Watch = was, nil }()
+	blind := false
 	if err := e.makeRoomToWatch(); err != nil {
-		return 0, "", false, err
+		if _, blind = errors.AsType[*device.OutOfMemory](err); !blind {
+			return 0, "", false, err
+		}
 	}
 	flag, err := e.alloc(e.accType(), 1)
 	if err != nil {
@@ -72,15 +76,17 @@ func (e *Engine) findFault() (step int, where string, fell bool, err error) {
 		}
 		return e.number(b, 0) != 0
 	}
-	e.tape.Watch = func(name string, v device.View, gradient bool) {
-		if where != "" || finite(v) {
-			return
+	if !blind {
+		e.tape.Watch = func(name string, v device.View, gradient bool) {
+			if where != "" || finite(v) {
+				return
+			}
+			what := "the output"
+			if gradient {
+				what = "the gradient at the output"
+			}
+			where = fmt.Sprintf("%s of layer %s is NaN or infinite", what, name)
 		}
-		what := "the output"
-		if gradient {
-			what = "the gradient at the output"
-		}
-		where = fmt.Sprintf("%s of layer %s is NaN or infinite", what, name)
 	}
 	if serr := e.trainParts(); serr != nil {
 		return 0, "", false, serr
@@ -95,7 +101,11 @@ func (e *Engine) findFault() (step int, where string, fell bool, err error) {
 			}
 		}
 	}
-	if where == "" {
+	switch {
+	case where != "":
+	case blind:
+		where = "the loss is NaN or infinite; there is no memory left to see whether a layer's output is"
+	default:
 		where = "the loss is NaN or infinite, every layer's output is finite"
 	}
 	if err == nil {

@@ -82,6 +82,7 @@ type Engine struct {
 	trainAug, plain device.Augment
 	evals           map[data.Set]*feed
 	begun           bool // the order of the present epoch is drawn
+	planned         bool // the device is not there: nothing has values
 	pending         []pendingMetrics
 	scalBytes       []byte
 }
@@ -134,17 +135,32 @@ func (e *Engine) accType() device.DType {
 // NewEngine binds net to dev for training on the set train. Options that concern files, events and epochs' ends are
 // Fit's. The engine owns its memory on dev until Close, not dev itself.
 func NewEngine(dev device.Device, net *model.Network, train data.Set, o Options) (*Engine, error) {
+	return newEngine(dev, net, train, nil, o)
+}
+
+// newEngine is NewEngine with the sets that will be evaluated: they are brought to the device, too.
+func newEngine(dev device.Device, net *model.Network, train data.Set, evals []data.Set, o Options) (*Engine, error) {
 	o, err := o.complete(net, train)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{dev: dev, net: net, opt: o, forms: map[form]device.Graph{}, evals: map[data.Set]*feed{}}
 	if err := CheckPrecision(dev, o.Precision, o.TF32); err != nil {
 		return nil, err
 	}
-	if err := e.setup(train); err != nil {
-		e.Close()
+	if o, _, err = o.cut(dev, net, train, evals); err != nil {
 		return nil, err
+	}
+	e := &Engine{dev: dev, net: net, opt: o, forms: map[form]device.Graph{}, evals: map[data.Set]*feed{}}
+	_, e.planned = device.As[device.Planned](dev)
+	err = e.setup(train)
+	for _, s := range evals {
+		if err == nil {
+			_, err = e.evalFeed(s)
+		}
+	}
+	if err != nil {
+		e.Close()
+		return nil, tooLarge(err, dev, net, train, evals, o)
 	}
 	return e, nil
 }
@@ -179,7 +195,7 @@ func (e *Engine) setup(train data.Set) error {
 	for range o.Optimizer.States() {
 		flat, err := e.store.Flat()
 		if err != nil {
-			return err
+			return device.WantedFor(ofStates, err)
 		}
 		e.flats = append(e.flats, flat)
 	}
@@ -201,12 +217,12 @@ func (e *Engine) setup(train data.Set) error {
 		{&e.table, acc, []int{e.total}}, {&e.order, device.I32, []int{train.Len()}},
 	} {
 		if *a.v, err = e.alloc(a.t, a.dims...); err != nil {
-			return err
+			return device.WantedFor(ofCounters, err)
 		}
 	}
 	e.scalBytes = make([]byte, e.scal.Bytes())
 	if e.accs, err = metric.NewAccumulator(e.dev, e.net.Classes); err != nil {
-		return err
+		return device.WantedFor(ofCounters, err)
 	}
 	if e.train, err = e.newFeed(train, min(o.Batch/o.MicroBatches, train.Len())); err != nil {
 		return err
@@ -225,11 +241,13 @@ func (e *Engine) setup(train data.Set) error {
 		factors[i] *= o.Optimizer.LearningRate()
 	}
 	e.upload(e.table, factors)
-	if !e.net.Initialised() {
-		e.net.Init(o.Seed)
-	}
-	if err := e.store.Upload(); err != nil {
-		return err
+	if !e.planned {
+		if !e.net.Initialised() {
+			e.net.Init(o.Seed)
+		}
+		if err := e.store.Upload(); err != nil {
+			return err
+		}
 	}
 	e.dev.Fill(e.store.G, 0)
 	e.setScalars(nil)
@@ -242,47 +260,6 @@ func (e *Engine) setup(train data.Set) error {
 		return err
 	}
 	e.perGraph = e.chooseSteps()
-	return nil
-}
-
-// sizeArena runs every form of the step on a phantom arena and allocates what the largest needed.
-func (e *Engine) sizeArena() error {
-	phantom := device.Phantom()
-	e.tape.Arena = phantom
-	device.DryRun(e.dev, func() {
-		for _, f := range e.trainForms() {
-			e.run(f)
-		}
-		if e.train.resident() { // else staging may be too small for it; evalFeed looks again
-			for _, f := range e.evalForms(e.train, min(e.opt.EvalBatch, e.train.n)) {
-				e.run(f)
-			}
-		}
-	})
-	return e.setArena(phantom.High())
-}
-
-func (e *Engine) setArena(bytes int) error {
-	if e.arena != nil {
-		if bytes <= e.arena.Bytes() {
-			e.tape.Arena = device.NewArena(e.arena)
-			return nil
-		}
-		if err := e.dev.Sync(); err != nil {
-			return err
-		}
-		for k, g := range e.forms {
-			g.Close()
-			delete(e.forms, k)
-		}
-		e.arena.Free()
-		e.arena = nil
-	}
-	var err error
-	if e.arena, err = e.dev.Alloc(max(bytes, device.Align)); err != nil {
-		return err
-	}
-	e.tape.Arena = device.NewArena(e.arena)
 	return nil
 }
 
@@ -361,7 +338,7 @@ func (e *Engine) Close() error {
 
 // StateBytes and ArenaBytes are the device memory that lives for the whole run, and that a step's temporaries need.
 func (e *Engine) StateBytes() int {
-	n := e.store.Bytes()
+	n := e.store.Bytes() + e.accs.Bytes()
 	for _, m := range e.mems {
 		n += m.Bytes()
 	}

@@ -47,12 +47,21 @@ func (e *Engine) evalFeed(set data.Set) (*feed, error) {
 		}
 	})
 	e.tape.Arena = arena
-	return f, e.setArena(phantom.High())
+	if err := e.setArena(phantom.High()); err != nil {
+		delete(e.evals, set)
+		return nil, err
+	}
+	return f, nil
 }
 
 // Evaluate runs the network in evaluation mode over all of set, which may be any number of times. It changes no state
 // of training. When ctx ends it returns context.Cause(ctx).
 func (e *Engine) Evaluate(ctx context.Context, set data.Set) (*metric.Result, error) {
+	r, err := e.evaluate(ctx, set)
+	return r, e.tooLarge(err, set)
+}
+
+func (e *Engine) evaluate(ctx context.Context, set data.Set) (*metric.Result, error) {
 	f, err := e.evalFeed(set)
 	if err != nil {
 		return nil, err

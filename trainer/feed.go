@@ -28,20 +28,20 @@ func (e *Engine) newFeed(set data.Set, batch int) (*feed, error) {
 	f := &feed{set: set, n: set.Len()}
 	var err error
 	if f.labels, err = e.alloc(device.I32, f.n); err != nil {
-		return nil, err
+		return nil, device.WantedFor(ofData, err)
 	}
 	e.dev.Upload(f.labels, int32Bytes(set.Labels()))
 	s := set.Shape()
 	if f.n*s[0]*s[1]*s[2] > e.opt.ResidentBytes {
 		for i := range f.staging {
 			if f.staging[i], err = e.alloc(device.U8, batch, s[0], s[1], s[2]); err != nil {
-				return nil, err
+				return nil, device.WantedFor(ofData, err)
 			}
 		}
 		return f, nil
 	}
-	if f.images, err = e.alloc(device.U8, f.n, s[0], s[1], s[2]); err != nil {
-		return nil, err
+	if f.images, err = e.alloc(device.U8, f.n, s[0], s[1], s[2]); err != nil || e.planned {
+		return f, device.WantedFor(ofData, err)
 	}
 	const chunk = 4096 // pictures read from disk at a time
 	size := s[0] * s[1] * s[2]

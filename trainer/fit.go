@@ -82,6 +82,8 @@ type progress struct {
 	Epoch      int                   `json:"epoch"` // epochs ended
 	Step       int                   `json:"step"`
 	Batch      int                   `json:"batch"`
+	Micro      int                   `json:"micro_batches,omitempty"` // parts of a batch; 0 in checkpoints of before it was kept
+	EvalBatch  int                   `json:"eval_batch,omitempty"`
 	Examples   int                   `json:"examples"` // of the training set
 	Seed       uint64                `json:"seed"`
 	TrainLoss  float64               `json:"train_loss"` // of the last epoch that ended

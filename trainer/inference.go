@@ -57,7 +57,7 @@ func NewInference(dev device.Device, net *model.Network, o InferenceOptions) (*I
 	i := &Inference{dev: dev, net: net, opt: o, tape: ops.NewTape(dev, nil), aug: augment.Spec{}.Device(o.Mean, o.Std), sized: map[pass]bool{}}
 	if err := i.setup(); err != nil {
 		i.Close()
-		return nil, err
+		return nil, i.tooLarge(err, o.Batch)
 	}
 	return i, nil
 }
@@ -72,10 +72,10 @@ func (i *Inference) setup() (err error) {
 	i.store.Bind(i.tape)
 	s := i.net.Input
 	if i.in, err = i.alloc(device.U8, i.opt.Batch, s[0], s[1], s[2]); err != nil {
-		return err
+		return device.WantedFor(ofData, err)
 	}
 	if i.label, err = i.alloc(device.I32, i.opt.Batch); err != nil {
-		return err
+		return device.WantedFor(ofData, err)
 	}
 	i.accs, err = metric.NewAccumulator(i.dev, i.net.Classes)
 	return err
@@ -136,7 +136,7 @@ func (i *Inference) grow(bytes int) error {
 		}
 		m, err := i.dev.Alloc(max(bytes, device.Align))
 		if err != nil {
-			return err
+			return device.WantedFor(ofPasses, err)
 		}
 		i.arena = m
 	}
@@ -148,6 +148,11 @@ func (i *Inference) grow(bytes int) error {
 // softmax of the outputs of a network trained with cross entropy, the sigmoid of each after bce, and after mse and l1,
 // whose targets were 0 and 1, the outputs themselves, cut off there.
 func (i *Inference) Predict(images []byte) ([][]float64, error) {
+	all, err := i.predict(images)
+	return all, i.tooLarge(err, i.opt.Batch)
+}
+
+func (i *Inference) predict(images []byte) ([][]float64, error) {
 	s := i.net.Input
 	size := s[0] * s[1] * s[2]
 	if len(images)%size != 0 {
@@ -221,6 +226,11 @@ func (l Loss) probabilities(row []float64) {
 
 // Evaluate runs the network over all of set. When ctx ends it returns context.Cause(ctx).
 func (i *Inference) Evaluate(ctx context.Context, set data.Set) (*metric.Result, error) {
+	r, err := i.evaluate(ctx, set)
+	return r, i.tooLarge(err, min(i.opt.Batch, set.Len()))
+}
+
+func (i *Inference) evaluate(ctx context.Context, set data.Set) (*metric.Result, error) {
 	if err := fits(i.net, set); err != nil {
 		return nil, err
 	}
@@ -247,10 +257,7 @@ func (i *Inference) Evaluate(ctx context.Context, set data.Set) (*metric.Result,
 		done += n
 		p.Done(b)
 		err = i.forward(pass{n, true}, func(y *ops.Tensor) {
-			loss, release := i.opt.Loss.apply(i.tape, y, labels)
-			i.accs.Add(i.tape, y.Value(), labels, loss.Value())
-			i.tape.Release(loss)
-			release()
+			i.count(y, labels)
 		})
 		if err != nil {
 			return nil, err
@@ -261,6 +268,14 @@ func (i *Inference) Evaluate(ctx context.Context, set data.Set) (*metric.Result,
 		return nil, err
 	}
 	return &r, nil
+}
+
+// count adds a batch to the evaluation.
+func (i *Inference) count(y *ops.Tensor, labels device.View) {
+	loss, release := i.opt.Loss.apply(i.tape, y, labels)
+	i.accs.Add(i.tape, y.Value(), labels, loss.Value())
+	i.tape.Release(loss)
+	release()
 }
 
 // Close frees all that it has on the device.

@@ -22,7 +22,7 @@ type Options struct {
 	// Batch is the number of examples of one update; default 64.
 	Batch int
 	// MicroBatches cuts each batch into so many parts whose gradients are added before the update; default 1.
-	// It must divide Batch.
+	// It must divide Batch. Auto: as few as the device's free memory allows; evaluation batches are then cut, too.
 	MicroBatches int
 	// DropLast leaves out the last, smaller batch of an epoch.
 	DropLast bool
@@ -99,7 +99,7 @@ type EventKind int
 
 // The events, in the order in which a run sends them.
 const (
-	EventStart      EventKind = iota // set up: Steps, StepsPerEpoch, Params, ArenaBytes, StateBytes are known
+	EventStart      EventKind = iota // set up: Steps, StepsPerEpoch, Params, ArenaBytes, StateBytes, Batch, MicroBatches are known
 	EventStep                        // every LogEvery steps: Loss, Accuracy, LR of that step
 	EventEpoch                       // the end of an epoch: Train and, with validation, Validation
 	EventCheckpoint                  // a checkpoint was written: Path
@@ -128,6 +128,7 @@ type Event struct {
 	Path, Text               string
 
 	Params, ArenaBytes, StateBytes int
+	Batch, MicroBatches            int // examples of an update, and into how many parts it is cut
 	Result                         *Result
 }
 

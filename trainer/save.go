@@ -2,11 +2,14 @@ package trainer
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"gorgonia.org/tensor"
 
+	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/internal/fault"
 	"github.com/acumen-ml/acumen/trainer/checkpoint"
 	"github.com/acumen-ml/acumen/trainer/data"
@@ -48,7 +51,8 @@ func (r *run) prepare(train data.Set, o Options) error {
 			return err
 		}
 	}
-	if r.engine, err = NewEngine(r.dev, r.net, train, o); err != nil {
+	said, err := r.open(train, o)
+	if err != nil {
 		return err
 	}
 	if from != nil {
@@ -57,11 +61,41 @@ func (r *run) prepare(train data.Set, o Options) error {
 			return err
 		}
 	}
-	r.emit(Event{Kind: EventStart, Params: r.net.NumParams(), ArenaBytes: r.engine.ArenaBytes(), StateBytes: r.engine.StateBytes()})
+	r.emit(Event{Kind: EventStart, Params: r.net.NumParams(), ArenaBytes: r.engine.ArenaBytes(), StateBytes: r.engine.StateBytes(), Batch: o.Batch, MicroBatches: r.state.Micro})
+	if said != "" {
+		r.note("%s", said)
+	}
 	if from != nil {
 		r.note("resumed from %s at step %d of %d", r.store.LastPath(), r.engine.step, r.engine.limit())
 	}
 	return nil
+}
+
+// open makes the engine, with all memory that the run will need, so that a device that is too small ends the run before
+// its first step. said is how Auto was decided. A run that goes on does so in the micro-batches that it began with: in
+// others the numbers would be others.
+func (r *run) open(train data.Set, o Options) (said string, err error) {
+	var sets []data.Set
+	for _, s := range []data.Set{r.validation, r.test} {
+		if s != nil {
+			sets = append(sets, s)
+		}
+	}
+	began := o.MicroBatches == Auto && r.state.Micro > 0
+	if began {
+		o.MicroBatches, o.EvalBatch = r.state.Micro, r.state.EvalBatch
+		said = fmt.Sprintf("micro_batches auto: %s, as the run began", o.parts())
+	} else if o, said, err = o.cut(r.dev, r.net, train, sets); err != nil {
+		return "", err
+	}
+	r.state.Micro, r.state.EvalBatch = o.MicroBatches, o.EvalBatch
+	if r.engine, err = newEngine(r.dev, r.net, train, sets, o); err == nil {
+		return said, nil
+	}
+	if _, full := errors.AsType[*device.OutOfMemory](err); full && began {
+		err = fault.Usagef(fmt.Sprintf("free memory on the device, or go on where there is more: the run began with %s, and others would give other numbers; or start another run", o.parts()), "%w", err)
+	}
+	return "", err
 }
 
 // check compares a checkpoint with the run that wants to go on from it, and takes the weights over.
@@ -72,10 +106,14 @@ func (r *run) check(from *checkpoint.Checkpoint, o Options) error {
 	if err := json.Unmarshal(from.Progress, &p); err != nil {
 		return fault.Usagef(hint, "%s: the run's progress cannot be read: %w", path, err)
 	}
+	micro := p.Micro
+	if micro == 0 || o.MicroBatches == Auto {
+		micro = o.MicroBatches
+	}
 	for _, c := range []struct {
 		what      string
 		then, now any
-	}{{"trainer.batch", p.Batch, o.Batch}, {"seed", p.Seed, o.Seed}, {"training examples", p.Examples, r.state.Examples}, {"the optimizer", from.Meta.Optimizer, o.Optimizer.Name()},
+	}{{"trainer.batch", p.Batch, o.Batch}, {"trainer.micro_batches", micro, o.MicroBatches}, {"seed", p.Seed, o.Seed}, {"training examples", p.Examples, r.state.Examples}, {"the optimizer", from.Meta.Optimizer, o.Optimizer.Name()},
 		{"precision", from.Meta.Precision, precisionName(o.Precision, o.TF32)}, {"classes", len(from.Meta.ClassNames), r.net.Classes}} {
 		if c.then != c.now {
 			return fault.Usagef(hint, "%s: the run was started with %s %v, not %v", path, c.what, c.then, c.now)

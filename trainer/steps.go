@@ -14,6 +14,11 @@ func (e *Engine) TrainStep() error {
 // TrainSteps queues the next updates, as many as one graph holds (see Options.CaptureSteps), but not more than most, and
 // not beyond the end of the epoch. It gives how many, and reads nothing back.
 func (e *Engine) TrainSteps(most int) (int, error) {
+	n, err := e.trainSteps(most)
+	return n, e.tooLarge(err, nil)
+}
+
+func (e *Engine) trainSteps(most int) (int, error) {
 	i := e.step % e.plan.steps()
 	n := e.plan.examples(i)
 	if !e.whole(n) {

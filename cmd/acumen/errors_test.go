@@ -45,6 +45,7 @@ func mistakes() []mistake {
 		{name: "Wrong type", status: 2, args: train, prepare: configured("trainer:\n  epochs: many\n")},
 		{name: "Key given twice", status: 2, args: train, prepare: configured("seed: 1\nseed: 2\n")},
 		{name: "Batch size 0", status: 2, args: train, prepare: configured("trainer:\n  batch: 0\n")},
+		{name: "Micro-batches given twice over", status: 2, args: []string{"train", "my.yaml", "--set", "trainer.batch=auto", "--set", "trainer.micro_batches=2"}},
 		{name: "Learning rate NaN", status: 2, args: train, prepare: configured("trainer:\n  optimizer: {lr: NaN}\n")},
 		{name: "Early stopping without validation", status: 2, args: train, prepare: configured("trainer:\n  early_stop: 3\n")},
 		{name: "Unknown key after --set", status: 2, args: []string{"train", "my.yaml", "--set", "trainer.epoch=3"}},
@@ -57,6 +58,7 @@ func mistakes() []mistake {
 		{name: "Unknown model", status: 2, args: []string{"train", "my.yaml", "--set", "model={name: lenet6}"}},
 		{name: "Layer that does not fit", status: 2, args: train, prepare: configured(small[:strings.Index(small, "model:")] + "model:\n  layers:\n    - flatten\n    - {conv2d: 8}\n")},
 		{name: "Device cuda:0 without a GPU", status: 2, args: []string{"train", "my.yaml", "--device", "cuda:0"}},
+		{name: "A device that is none", status: 2, args: []string{"devices", "gpu"}},
 		{name: "tf32 on the CPU", status: 2, args: []string{"train", "my.yaml", "--set", "precision=tf32"}},
 		{name: "Loss scale that is none", status: 2, args: []string{"train", "my.yaml", "--set", "trainer.loss_scale=0.5"}},
 		{name: "Missing data set", status: 2, args: []string{"train", "my.yaml", "--set", "data={name: cifar10, dir: nowhere}"}},
@@ -239,7 +241,7 @@ func TestEveryByteOfACheckpointCounts(t *testing.T) {
 		b := append([]byte(nil), whole...)
 		b[at] ^= 0x01
 		write(t, path, b)
-		_, err := openTrained(path, nil)
+		_, err := openTrained(path, nil, 1)
 		assert.Error(t, err, "byte %d of %d", at, len(whole))
 	}
 }

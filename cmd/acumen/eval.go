@@ -41,7 +41,11 @@ func (a *app) evalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := openTrained(args[0], sets)
+			batch, err := batchOf(c)
+			if err != nil {
+				return err
+			}
+			t, err := openTrained(args[0], sets, batch)
 			if err != nil {
 				return err
 			}
@@ -68,6 +72,7 @@ func (a *app) evalCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	addBatch(c)
 	addSettings(c, "device", "threads", "data-dir")
 	return c
 }

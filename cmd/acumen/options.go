@@ -23,7 +23,7 @@ func value[T any](p *T) T {
 func options(c *config.Config) (trainer.Options, error) {
 	t := &c.Trainer
 	o := trainer.Options{
-		Epochs: t.Epochs, MaxSteps: t.MaxSteps, Batch: t.Batch, MicroBatches: t.MicroBatches, DropLast: t.DropLast, EvalBatch: t.EvalBatch,
+		Epochs: t.Epochs, MaxSteps: t.MaxSteps, Batch: t.Batch, MicroBatches: int(t.MicroBatches), DropLast: t.DropLast, EvalBatch: t.EvalBatch,
 		Loss:     trainer.Loss{Name: t.Loss.Name, LabelSmoothing: t.Loss.LabelSmoothing},
 		ClipNorm: t.ClipNorm, ClipValue: t.ClipValue,
 		Mean: c.Data.Mean, Std: c.Data.Std, Validation: c.Data.Validation, EarlyStop: t.EarlyStop, Monitor: t.Monitor,
@@ -32,6 +32,9 @@ func options(c *config.Config) (trainer.Options, error) {
 		SaveEvery: time.Duration(t.SaveEvery), Keep: t.Keep, Config: c.YAML(), LogEvery: t.LogEvery,
 	}
 	o.Precision, o.TF32, _ = trainer.Precision(c.Precision) // the configuration knows the same words
+	if o.MicroBatches == 0 {
+		o.MicroBatches = trainer.Auto
+	}
 	if o.ResidentBytes == 0 {
 		o.ResidentBytes = -1 // 0 is the trainer's default
 	}

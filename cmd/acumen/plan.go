@@ -3,12 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,9 +32,11 @@ func (a *app) planCommand() *cobra.Command {
 		Use:   "plan [CONFIG]",
 		Short: "Tell what training on a GPU would need, without one",
 		Long: `plan goes through one training step of a configuration as a GPU of the given model would run it, computing nothing,
-and tells the memory by kind, the largest batch that fits, and for each kernel the bytes that it touches, its operations,
-and what bounds it. Memory is what the true device takes, to the byte. The bound is the time at the maker's peak rates;
-the expected time supposes 80 % of the bandwidth, 60 % of the operations, and 2 us at least for a kernel.
+and tells the memory by kind, whether that fits and which batch would, and for each kernel the bytes that it touches, its
+operations, and what bounds it. Memory is what the true device takes, to the byte; what may be used is what an idle GPU has
+for a program, less a sixteenth, as for trainer.batch: auto. The bound is the time at the maker's peak rates; the expected
+time supposes 80 % of the bandwidth, 60 % of the operations, and 2 us at least for a kernel. A data set that is not there
+counts with its published size.
 
 GPU models: ` + strings.Join(device.Models(), ", "),
 		Args: arguments(0, 1, "at most one configuration is expected"),
@@ -64,23 +63,39 @@ GPU models: ` + strings.Join(device.Models(), ", "),
 	}
 	c.Flags().StringVar(&gpu, "gpu", "h100", "`MODEL`: the GPU to plan for")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	addSettings(c)
+	addSettings(c, "data-dir")
 	return c
 }
 
 // plan is what training would need.
 type plan struct {
 	GPU          string              `json:"gpu"`
+	Device       string              `json:"device"` // the GPU's full name
 	Model        string              `json:"model"`
 	Precision    string              `json:"precision"`
-	Batch        int                 `json:"batch"`
 	Parameters   int                 `json:"parameters"`
+	Data         []int               `json:"data"` // pictures of the sets: training, validation, test, as far as there are
+	Batch        int                 `json:"batch"`
+	MicroBatches int                 `json:"micro_batches"`
+	EvalBatch    int                 `json:"eval_batch"`
 	Memory       []trainer.MemoryUse `json:"memory"`
 	Bytes        int                 `json:"bytes"` // all of Memory
 	Available    int                 `json:"available"`
-	LargestBatch int                 `json:"largest_batch"` // 0: not even a batch of 1
+	Usable       int                 `json:"usable"` // of Available, by training
+	Fits         bool                `json:"fits"`
+	Fitting      *fitting            `json:"fitting,omitempty"` // what would, if that does not; nil: nothing
+	LargestBatch int                 `json:"largest_batch"`     // in one piece; 0: not even a batch of 1
 	Kernels      []planned           `json:"kernels"`
 	Total        planned             `json:"total"`
+
+	auto bool
+	name string // of the data set
+}
+
+// fitting is how batches are to be cut, so that they fit.
+type fitting struct {
+	MicroBatches int `json:"micro_batches"`
+	EvalBatch    int `json:"eval_batch"`
 }
 
 // planned is a kernel of a step, all its calls together.
@@ -96,64 +111,125 @@ type planned struct {
 	spent [3]time.Duration // on launches, memory and operations
 }
 
-// imagined is a data set of which only the size is known.
-type imagined struct {
-	name    string
-	shape   [3]int
-	classes []string
-	labels  []int32
-}
-
-func (s imagined) Name() string                 { return s.name }
-func (s imagined) Len() int                     { return len(s.labels) }
-func (s imagined) Shape() [3]int                { return s.shape }
-func (s imagined) Classes() []string            { return s.classes }
-func (s imagined) Labels() []int32              { return s.labels }
-func (s imagined) Images([]byte, []int32) error { return nil }
-
-// imagine is the training set of a configuration; a folder of pictures is looked through.
-func imagine(cfg *config.Config) (data.Set, error) {
-	shape, classes, ok := pictures(cfg)
-	if !ok {
-		train, _, err := loadData(cfg)
-		return train, err
-	}
-	n := map[string]int{"mnist": 60000, "cifar10": 50000}[cfg.Data.Name]
-	return imagined{cfg.Data.Name, shape, make([]string, classes), make([]int32, n)}, nil
+// planner is what a plan is made of.
+type planner struct {
+	gpu   string
+	net   *model.Network
+	train data.Set
+	evals []data.Set
+	o     trainer.Options
 }
 
 func newPlan(cfg *config.Config, gpu string) (*plan, error) {
-	o, err := options(cfg)
-	if err != nil {
+	w := planner{gpu: gpu}
+	var err error
+	if w.o, err = options(cfg); err != nil {
 		return nil, err
 	}
-	train, err := imagine(cfg)
-	if err != nil {
+	var test data.Set
+	if w.train, test, err = imagine(cfg); err != nil {
 		return nil, err
 	}
-	net, err := buildModel(cfg, train.Shape(), len(train.Classes()))
-	if err != nil {
+	if w.net, err = buildModel(cfg, w.train.Shape(), len(w.train.Classes())); err != nil {
 		return nil, err
 	}
-	o.NoCapture = true
-	p := &plan{GPU: gpu, Model: net.Name, Precision: cfg.Precision, Batch: o.Batch}
-	for _, w := range net.Params() {
-		n := 1
-		for _, d := range w.Shape {
-			n *= d
+	if w.o.Validation != 0 {
+		var held data.Set
+		if w.train, held, err = data.Split(w.train, w.o.Validation, w.o.Seed); err != nil {
+			return nil, err
 		}
-		p.Parameters += n
+		w.evals = append(w.evals, held)
 	}
-	if err := p.step(gpu, net, train, o); err != nil {
+	if test != nil {
+		w.evals = append(w.evals, test)
+	}
+	p := &plan{GPU: gpu, Model: w.net.Name, Precision: cfg.Precision, Batch: w.o.Batch, Parameters: w.net.NumParams(), name: w.train.Name(), auto: w.o.MicroBatches == trainer.Auto}
+	for _, s := range append([]data.Set{w.train}, w.evals...) {
+		p.Data = append(p.Data, s.Len())
+	}
+	dev, err := w.open(math.MaxInt)
+	if err != nil {
 		return nil, err
 	}
-	p.LargestBatch, err = largestBatch(gpu, net, train, o)
+	p.Device, p.Available = device.Describe(dev), dev.Peaks().Memory
+	if err := p.fit(&w); err != nil {
+		return nil, err
+	}
+	if err := p.step(dev, &w); err != nil {
+		return nil, err
+	}
+	p.LargestBatch, err = w.largestBatch(p.Usable)
 	return p, err
 }
 
+// open gives the GPU with so much memory; 0 means what an idle one has, of which a part is left free.
+func (w *planner) open(limit int) (device.Planned, error) {
+	dev, err := device.Plan(w.gpu)
+	if err != nil {
+		return nil, err
+	}
+	if w.o.TF32 && !trainer.HasTF32(dev) {
+		return nil, fault.Usagef("use precision f32 or f16", "precision tf32: %s has none", w.gpu)
+	}
+	if limit > 0 {
+		dev.Limit(limit)
+	}
+	return dev, nil
+}
+
+// need is the memory that training takes with o; nil if it is more than limit.
+func (w *planner) need(o trainer.Options, limit int) (*trainer.Need, error) {
+	dev, err := w.open(limit)
+	if err != nil {
+		return nil, err
+	}
+	n, err := trainer.DryRun(dev, w.net, w.train, w.evals, o)
+	if _, full := errors.AsType[*device.OutOfMemory](err); full {
+		return nil, nil
+	}
+	return n, err
+}
+
+// fit finds what memory training takes, and how batches are to be cut if it is too much.
+func (p *plan) fit(w *planner) error {
+	idle, err := w.open(0)
+	if err != nil {
+		return err
+	}
+	room, _, err := device.Room(idle)
+	if err != nil {
+		return err
+	}
+	p.Usable = trainer.Usable(room)
+	auto := w.o
+	auto.MicroBatches = trainer.Auto
+	can, err := w.need(auto, 0)
+	if err != nil {
+		return err
+	}
+	if p.auto {
+		w.o.MicroBatches, w.o.EvalBatch = w.o.Batch, 1 // the least that there is
+		if can != nil {
+			w.o.MicroBatches, w.o.EvalBatch = can.MicroBatches, can.EvalBatch
+		}
+	}
+	n, err := w.need(w.o, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	p.MicroBatches, p.EvalBatch, p.Memory, p.Bytes = n.MicroBatches, n.EvalBatch, n.Memory, n.Bytes
+	p.Fits = p.Bytes <= p.Usable
+	if !p.Fits && can != nil {
+		p.Fitting = &fitting{can.MicroBatches, can.EvalBatch}
+	}
+	return nil
+}
+
 // step goes through a step of training.
-func (p *plan) step(gpu string, net *model.Network, train data.Set, o trainer.Options) error {
-	dev, e, err := dryEngine(gpu, net, train, o)
+func (p *plan) step(dev device.Planned, w *planner) error {
+	o := w.o
+	o.NoCapture = true
+	e, err := trainer.NewEngine(dev, w.net, w.train, o)
 	if err != nil {
 		return err
 	}
@@ -169,9 +245,6 @@ func (p *plan) step(gpu string, net *model.Network, train data.Set, o trainer.Op
 	case o.TF32:
 		product = peaks.TF32
 	}
-	if product == 0 {
-		product = peaks.F32
-	}
 	rows := map[string]*planned{}
 	undo := device.Hook(dev, func(c device.Call) error {
 		if c.Phase == device.After {
@@ -180,7 +253,11 @@ func (p *plan) step(gpu string, net *model.Network, train data.Set, o trainer.Op
 				r = &planned{Kernel: c.Kernel}
 				rows[c.Kernel] = r
 			}
-			r.add(c, peaks.Bandwidth, product)
+			rate := peaks.F32
+			if product > 0 && isProduct(c.Kernel) {
+				rate = product
+			}
+			r.add(c, peaks.Bandwidth, rate)
 		}
 		return nil
 	})
@@ -204,12 +281,12 @@ func (p *plan) step(gpu string, net *model.Network, train data.Set, o trainer.Op
 		}
 		return strings.Compare(a.Kernel, b.Kernel)
 	})
-	p.Memory = append(e.Memory(), trainer.MemoryUse{What: "the device's own: scratch, cuBLAS's workspace", Bytes: dev.Own()})
-	for _, m := range p.Memory {
-		p.Bytes += m.Bytes
-	}
-	p.Available = peaks.Memory
 	return nil
+}
+
+// isProduct reports whether a kernel's operations are those of matrix units, where there are any.
+func isProduct(kernel string) bool {
+	return strings.HasPrefix(kernel, "Conv") || kernel == "MatMul"
 }
 
 func (r *planned) add(c device.Call, bandwidth, flops float64) {
@@ -233,37 +310,16 @@ func (r *planned) add(c device.Call, bandwidth, flops float64) {
 	r.By = [...]string{"launches", "memory", "operations"}[slices.Index(r.spent[:], slices.Max(r.spent[:]))]
 }
 
-// dryEngine is an engine on a device that is not there.
-func dryEngine(gpu string, net *model.Network, train data.Set, o trainer.Options) (device.Planned, *trainer.Engine, error) {
-	dev, err := device.Plan(gpu)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o.TF32 && !trainer.HasTF32(dev) {
-		return nil, nil, fault.Usagef("use precision f32 or f16", "precision tf32: %s has none", gpu)
-	}
-	e, err := trainer.NewEngine(dev, net, train, o)
-	return dev, e, err
-}
-
-// largestBatch is the largest batch in one piece whose step fits.
-func largestBatch(gpu string, net *model.Network, train data.Set, o trainer.Options) (int, error) {
+// largestBatch is the largest batch in one piece whose step fits into so much memory, within a 64th.
+func (w *planner) largestBatch(limit int) (int, error) {
+	o := w.o
 	o.MicroBatches, o.EvalBatch = 1, 1
 	fits := func(batch int) (bool, error) {
 		o.Batch = batch
-		_, e, err := dryEngine(gpu, net, train, o)
-		if err == nil {
-			return true, e.Close()
-		}
-		if _, full := errors.AsType[interface {
-			error
-			OutOfMemory() bool
-		}](err); full {
-			return false, nil
-		}
-		return false, err
+		n, err := w.need(o, limit)
+		return n != nil, err
 	}
-	most := min(train.Len(), math.MaxInt32/net.Largest()) // arrays have at most 2^31-1 elements
+	most := min(w.train.Len(), math.MaxInt32/w.net.Largest()) // arrays have at most 2^31-1 elements
 	lo, hi := 0, 1
 	for ; hi <= most; hi *= 2 {
 		ok, err := fits(hi)
@@ -289,26 +345,4 @@ func largestBatch(gpu string, net *model.Network, train data.Set, o trainer.Opti
 		}
 	}
 	return lo, nil
-}
-
-func (p *plan) write(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %s, batch %d on %s: %d parameters\n\n", p.Model, p.Precision, p.Batch, p.GPU, p.Parameters)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, m := range append(slices.Clone(p.Memory), trainer.MemoryUse{What: "all", Bytes: p.Bytes}) {
-		fmt.Fprintf(t, "%d\t%.1f MiB\t %s\n", m.Bytes, float64(m.Bytes)/(1<<20), m.What)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "of %.1f GiB; the largest batch that fits in one piece is about %d\n\n", float64(p.Available)/(1<<30), p.LargestBatch)
-	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "calls\tMB\tGFLOP\tbound, us\texpected, us\t kernel\t by")
-	for _, r := range append(slices.Clone(p.Kernels), p.Total) {
-		fmt.Fprintf(t, "%d\t%.2f\t%.2f\t%.1f\t%.1f\t %s\t %s\n", r.Calls, r.Bytes/1e6, r.Flops/1e9, r.Bound.Seconds()*1e6, r.Expected.Seconds()*1e6, r.Kernel, r.By)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "about %.0f pictures a second; a guess until it is measured\n", float64(p.Batch)/p.Total.Expected.Seconds())
-	return err
 }

@@ -40,7 +40,11 @@ func (a *app) predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := openTrained(args[0], sets)
+			batch, err := batchOf(c)
+			if err != nil {
+				return err
+			}
+			t, err := openTrained(args[0], sets, batch)
 			if err != nil {
 				return err
 			}
@@ -68,6 +72,7 @@ func (a *app) predictCommand() *cobra.Command {
 	c.Flags().IntVar(&top, "top", 3, "`N`: how many classes to print of each picture")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&resize, "resize", false, "bring pictures of another size to that of the network")
+	addBatch(c)
 	addSettings(c, "device", "threads")
 	return c
 }

@@ -95,6 +95,9 @@ func (a *app) train(ctx context.Context, f trainFlags, arg string, sets []config
 	}
 	resumed := folder != nil
 	if folder == nil {
+		if err = trainer.Fits(j.dev, j.net, j.train, j.test, j.options); err != nil {
+			return err // before there is a folder, which would have the settings that are to be changed
+		}
 		if folder, err = newFolder(f, cfg); err != nil {
 			return err
 		}

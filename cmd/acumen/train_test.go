@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -300,6 +301,8 @@ func TestOtherCommands(t *testing.T) {
 	dir := t.TempDir()
 	assert.Regexp(t, `^acumen \S+ \(go1\.\d+\S*, \w+/\w+.*\)\n$`, succeed(t, dir, "version"))
 	assert.Regexp(t, `(?m)^cpu +\S`, succeed(t, dir, "devices"))
+	assert.Regexp(t, `^cpu +\S.*\n$`, succeed(t, dir, "devices", "cpu"))
+	assert.Equal(t, 2, acumen(t, dir, "devices", "cuda:99").status)
 	assert.Contains(t, succeed(t, dir, "completion", "bash"), "acumen")
 	assert.Contains(t, succeed(t, dir), "Usage:")
 	assert.Regexp(t, `(?m)^mnist `, succeed(t, dir, "data", "list"))
@@ -324,8 +327,9 @@ func TestVerify(t *testing.T) {
 func TestPlan(t *testing.T) {
 	dir := t.TempDir()
 	out := succeed(t, dir, "plan", "cifar10/resnet20", "--gpu", "rtx4060", "--set", "trainer.batch=32")
-	assert.Regexp(t, `^resnet20, f32, batch 32 on rtx4060: 269722 parameters\n`, out)
-	assert.Regexp(t, `(?m)^ +19 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +Conv2D +(memory|operations)$`, out)
+	assert.Regexp(t, `^resnet20 in f32 on rtx4060 \(NVIDIA GeForce RTX 4060\): 269722 parameters\nbatches of 32 in one piece, evaluation of 500; data set cifar10, 50000 \+ 10000 pictures\n\n`, out)
+	assert.Regexp(t, `(?m)^it fits into the 7 GiB that may be used of 8 GiB\nthe largest batch that fits in one piece is about \d+\n`, out)
+	assert.Regexp(t, `(?m)^Conv2D\w* +19 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ % +(memory|operations)$`, out)
 	var one, two plan
 	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "plan", "cifar10/resnet20", "--json")), &one))
 	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, "plan", "cifar10/resnet20", "--json", "--set", "trainer.batch=256")), &two))
@@ -338,8 +342,23 @@ func TestPlan(t *testing.T) {
 	o := acumen(t, dir, "plan", "--gpu", "h1000")
 	assert.Equal(t, 2, o.status)
 	assert.Regexp(t, `^acumen: device "h1000": no such device is known\nhint: known: a10, .*h100, `, o.errors)
-	o = acumen(t, dir, "plan", "cifar10/resnet20", "--gpu", "rtx4060", "--set", "trainer.batch=40000")
-	assert.Regexp(t, `^acumen: .*out of memory: \d+ bytes wanted, .*\nhint: take a smaller batch`, o.errors)
+
+	// What does not fit is planned all the same, with the cut that does; auto takes that one.
+	large := []string{"plan", "cifar10/resnet20", "--gpu", "rtx4060", "--set", "trainer.batch=40000"}
+	m := regexp.MustCompile(`(?m)^it does not fit into the 7 GiB that may be used of 8 GiB; batches of 40000 in (\d+) micro-batches of \d+ do: set trainer.micro_batches: (\d+), or trainer.batch: auto$`).FindStringSubmatch(succeed(t, dir, large...))
+	require.Len(t, m, 3)
+	var written, auto plan
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, append(large, "--json", "--set", "trainer.micro_batches="+m[2])...)), &written))
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, dir, append(large, "--json", "--set", "trainer.micro_batches=auto")...)), &auto))
+	assert.True(t, written.Fits)
+	assert.Equal(t, m[2], strconv.Itoa(auto.MicroBatches))
+	fewer := auto.MicroBatches - 1
+	for 40000%fewer != 0 {
+		fewer--
+	}
+	assert.LessOrEqual(t, 40000/auto.MicroBatches, auto.LargestBatch*65/64) // it is known within a 64th
+	assert.Greater(t, 40000/fewer, auto.LargestBatch, "the next larger part does not fit")
+	assert.Contains(t, succeed(t, dir, append(large, "--set", "trainer.micro_batches=auto")...), "\nbatches of 40000 in "+m[1]+" micro-batches of ")
 }
 
 func TestDataGet(t *testing.T) {

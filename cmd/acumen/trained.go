@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/spf13/cobra"
+
 	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/internal/config"
 	"github.com/acumen-ml/acumen/internal/fault"
@@ -9,8 +11,19 @@ import (
 	"github.com/acumen-ml/acumen/trainer/checkpoint"
 )
 
-// inferenceBatch is how many pictures eval and predict run at a time.
-const inferenceBatch = 128
+// addBatch gives a command the flag for how many pictures run at a time.
+func addBatch(c *cobra.Command) {
+	c.Flags().Int("batch", 128, "`N`: pictures to run at a time; fewer take less memory")
+}
+
+// batchOf reads that flag.
+func batchOf(c *cobra.Command) (int, error) {
+	n, err := c.Flags().GetInt("batch")
+	if err == nil && n < 1 {
+		err = fault.Usagef("write --batch 128", "--batch %d: at least one picture runs at a time", n)
+	}
+	return n, err
+}
 
 // trained is the network of a checkpoint on a device, ready to be asked.
 type trained struct {
@@ -23,8 +36,8 @@ type trained struct {
 }
 
 // openTrained reads a checkpoint and puts its network on the device that its configuration, the environment and flags
-// name.
-func openTrained(path string, sets []config.Setting) (t *trained, err error) {
+// name, for batches of so many pictures.
+func openTrained(path string, sets []config.Setting, batch int) (t *trained, err error) {
 	ck, err := checkpoint.Load(path)
 	if err != nil {
 		return nil, err
@@ -39,7 +52,7 @@ func openTrained(path string, sets []config.Setting) (t *trained, err error) {
 	if t.dev, err = openDevice(t.cfg); err != nil {
 		return nil, err
 	}
-	o := trainer.InferenceOptions{Batch: inferenceBatch, Mean: ck.Meta.Mean, Std: ck.Meta.Std, Loss: trainer.Loss{Name: ck.Meta.Loss}}
+	o := trainer.InferenceOptions{Batch: batch, Mean: ck.Meta.Mean, Std: ck.Meta.Std, Loss: trainer.Loss{Name: ck.Meta.Loss}}
 	o.Precision, o.TF32, _ = trainer.Precision(t.cfg.Precision)
 	if o.TF32 && ck.Meta.Precision == t.cfg.Precision && !trainer.HasTF32(t.dev) {
 		o.TF32 = false // it was trained so on another device; f32 is all that and more

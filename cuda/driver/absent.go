@@ -10,7 +10,7 @@ import "unsafe"
 const Built = false
 
 // absent is the error of every call.
-var absent = &NoLibrary{Reason: "this program was built without the CUDA back-end"}
+var absent error = &NoLibrary{Reason: "this program was built without the CUDA back-end"}
 
 // Load gives the reason why there is no driver.
 func Load() error { return absent }

@@ -44,6 +44,7 @@ type Device struct {
 	perWorker [][]byte // scratch of each worker
 	common    []byte   // scratch of all
 	tickets   []*ticket
+	plan      *plan // nil: memory is there, and calls compute
 }
 
 type hook struct{ f func(device.Call) error }
@@ -109,7 +110,9 @@ func (d *Device) Sync() error {
 
 // Close stops the threads.
 func (d *Device) Close() error {
-	d.pool.close()
+	if d.plan == nil {
+		d.pool.close()
+	}
 	d.common, d.perWorker = nil, nil
 	if d.live != 0 {
 		return fmt.Errorf("cpu: closed with %d bytes still allocated", d.live)
@@ -177,6 +180,9 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 			return
 		}
 		defer d.after(c)
+	}
+	if d.plan != nil {
+		return
 	}
 	if d.rec != nil {
 		d.rec.phases = append(d.rec.phases, phases...)

@@ -30,18 +30,6 @@ func aligned(n int) []byte {
 	return all[off : off+n : off+n]
 }
 
-// memoryError says that there is not enough memory.
-type memoryError struct{ want, live, available int }
-
-func (e *memoryError) Error() string {
-	return fmt.Sprintf("cpu: out of memory: %d bytes wanted, %d in use here, %d available", e.want, e.live, e.available)
-}
-
-// Hint is the way out.
-func (e *memoryError) Hint() string {
-	return "take a smaller batch (trainer.batch) or more micro-batches (trainer.micro_batches), or read the data ahead (data.resident: 0)"
-}
-
 // Alloc gives bytes bytes on a cache line.
 func (d *Device) Alloc(bytes int) (device.Memory, error) {
 	if d.rec != nil {
@@ -50,9 +38,12 @@ func (d *Device) Alloc(bytes int) (device.Memory, error) {
 	if bytes < 0 {
 		panic(fmt.Sprintf("cpu.Alloc: %d bytes", bytes))
 	}
+	if d.plan != nil {
+		return d.plan.alloc(d, bytes)
+	}
 	if bytes > 64<<20 { // small ones are not worth a look at the system
 		if free, ok := available(); ok && bytes > free {
-			return nil, &memoryError{bytes, d.live, free}
+			return nil, &device.OutOfMemory{Device: "cpu", Asked: bytes, Held: d.live, Free: free}
 		}
 	}
 	m := &memory{d: d, data: aligned(bytes), size: bytes}
@@ -203,9 +194,13 @@ func (d *Device) transfer(name string, v device.View, host []byte) (done bool, e
 		}
 		defer d.after(c)
 	}
-	if up {
+	switch {
+	case d.plan != nil && !up:
+		clear(host)
+	case d.plan != nil:
+	case up:
 		copy(span(v), host)
-	} else {
+	default:
 		copy(host, span(v))
 	}
 	return true, nil

@@ -9,8 +9,8 @@ func (c *Config) check(at func(path string) string) error {
 	t := &c.Trainer
 	const noValidation = "set data.validation, such as 0.1: the test set must not decide"
 	switch {
-	case t.Batch%t.MicroBatches != 0:
-		return fault.Usagef("choose a divisor of trainer.batch", "%s: %d parts do not divide a batch of %d", at("trainer.micro_batches"), t.MicroBatches, t.Batch)
+	case t.MicroBatches > 0 && t.Batch%int(t.MicroBatches) != 0:
+		return fault.Usagef("choose a divisor of trainer.batch, or auto", "%s: %d parts do not divide a batch of %d", at("trainer.micro_batches"), t.MicroBatches, t.Batch)
 	case c.Data.Validation == 0 && t.EarlyStop > 0:
 		return fault.Usagef(noValidation, "%s: there is no validation set to watch", at("trainer.early_stop"))
 	case c.Data.Validation == 0 && t.Plateau.Factor > 0:

@@ -6,8 +6,8 @@ package config
 import "time"
 
 // Config is a resolved configuration. The tags of a field are the schema: yaml is the key, doc its sentence, min, max
-// and above and below the bounds of a number, one the words allowed, for the names that have the key, and def a default that
-// depends on the name. Defaults are Default's.
+// and above and below the bounds of a number, also a word beside numbers, one the words allowed, for the names that have the
+// key, and def a default that depends on the name. Defaults are Default's.
 type Config struct {
 	Seed      uint64  `yaml:"seed" doc:"Initial weights, order, split, augmentation and dropout follow from it."`
 	Device    string  `yaml:"device" doc:"Where to compute: auto (the first that works), cpu, or cuda:N."`
@@ -44,10 +44,10 @@ type Model struct {
 type Trainer struct {
 	Epochs       int       `yaml:"epochs" min:"1" doc:"How many times the training set is passed."`
 	MaxSteps     int       `yaml:"max_steps" min:"0" doc:"If not 0, training ends after so many updates; schedules still span all epochs."`
-	Batch        int       `yaml:"batch" min:"1" doc:"Examples of one update."`
-	MicroBatches int       `yaml:"micro_batches" min:"1" doc:"Parts of a batch whose gradients are added before the update; a divisor of trainer.batch."`
+	Batch        int       `yaml:"batch" min:"1" also:"auto" doc:"Examples of one update. auto leaves their number as it is without this line, and sets micro_batches: auto."`
+	MicroBatches Parts     `yaml:"micro_batches" min:"1" also:"auto" doc:"Parts of a batch whose gradients are added before the update; a divisor of trainer.batch. auto: as few as fit into the device's memory."`
 	DropLast     bool      `yaml:"drop_last" doc:"Leave out the last, smaller batch of an epoch."`
-	EvalBatch    int       `yaml:"eval_batch" min:"0" doc:"Examples of one evaluation batch; 0: as trainer.batch."`
+	EvalBatch    int       `yaml:"eval_batch" min:"0" doc:"Examples of one evaluation batch; 0: as trainer.batch. Beside micro_batches: auto fewer, if so many do not fit."`
 	Optimizer    Optimizer `yaml:"optimizer"`
 	Groups       []Group   `yaml:"groups" doc:"Parameters picked by name that train differently, a list of {pattern: \"*.bias\", lr_scale: 1, weight_decay: 0, freeze: false}."`
 	Schedule     Schedule  `yaml:"schedule"`

@@ -30,7 +30,7 @@ func TestMistakesNameTheirPlaceAndTheWayOut(t *testing.T) {
 		{"device: [cpu]\n", "x.yaml:1: device: a string is expected, this is a list", "write one word, in quotes if it looks like something else"},
 		{"trainer: {drop_last: 1}\n", "x.yaml:1: trainer.drop_last: a boolean is expected, 1 is a number", "write true or false"},
 		{"seed: 1\nseed: 2\n", "x.yaml:2: key seed is here a second time, after line 1", "keep one of them"},
-		{"trainer: {batch: 0}\n", "x.yaml:1: trainer.batch: 0 is out of range", "allowed: from 1 on; the default is 64"},
+		{"trainer: {batch: 0}\n", "x.yaml:1: trainer.batch: 0 is out of range", "allowed: from 1 on, or auto; the default is 64"},
 		{"seed: -1\n", "x.yaml:1: seed: -1 is out of range", "allowed: from 0 to 18446744073709551615"},
 		{"trainer: {optimizer: {lr: NaN}}\n", "x.yaml:1: trainer.optimizer.lr: NaN is out of range", "allowed: a finite number from 0 on"},
 		{"trainer: {optimizer: {lr: .inf}}\n", "x.yaml:1: trainer.optimizer.lr: .inf is out of range", "allowed: a finite number from 0 on"},
@@ -39,7 +39,10 @@ func TestMistakesNameTheirPlaceAndTheWayOut(t *testing.T) {
 		{"trainer: {optimizer: {nesterov: true, momentum: 0}}\n", "x.yaml:1: trainer.optimizer.nesterov: Nesterov's form needs momentum", "set trainer.optimizer.momentum, such as 0.9"},
 		{"trainer:\n  early_stop: 3\n", "x.yaml:2: trainer.early_stop: there is no validation set to watch", "set data.validation, such as 0.1: the test set must not decide"},
 		{"trainer: {plateau: {factor: 0.5}}\n", "x.yaml:1: trainer.plateau.factor: there is no validation set to watch", "set data.validation, such as 0.1: the test set must not decide"},
-		{"trainer: {micro_batches: 3}\n", "x.yaml:1: trainer.micro_batches: 3 parts do not divide a batch of 64", "choose a divisor of trainer.batch"},
+		{"trainer: {micro_batches: 3}\n", "x.yaml:1: trainer.micro_batches: 3 parts do not divide a batch of 64", "choose a divisor of trainer.batch, or auto"},
+		{"trainer: {micro_batches: 0}\n", "x.yaml:1: trainer.micro_batches: 0 is out of range", "allowed: from 1 on, or auto; the default is 1"},
+		{"trainer: {micro_batches: some}\n", `x.yaml:1: trainer.micro_batches: a whole number is expected, "some" is a string`, "write digits, such as 10, or auto"},
+		{"trainer:\n  micro_batches: 4\n  batch: auto\n", "x.yaml:3: trainer.batch: auto decides about trainer.micro_batches, which is given too, as 4", "remove one of the two"},
 		{"trainer: {save_every: 10}\n", "x.yaml:1: trainer.save_every: a duration is expected, 10 is a number", "write a number with its unit, such as 90s, 10m or 1h30m"},
 		{"trainer: {save_every: -5m}\n", "x.yaml:1: trainer.save_every: -5m is out of range", "allowed: from 0s on"},
 		{"trainer: {loss: {name: mse, label_smoothing: 0.1}}\n", "x.yaml:1: trainer.loss.label_smoothing: mse has none", "remove it, or use cross_entropy"},
@@ -116,13 +119,13 @@ func TestMistakesOutsideOfFiles(t *testing.T) {
 	check("--set trainer.optimizer: unknown key trainer.optimizer.lrr", "the nearest key is trainer.optimizer.lr", Setting{Key: "trainer.optimizer", Value: "{lrr: 3}"})
 	check("--set epochs: unknown key epochs", "the nearest key is trainer.epochs", Setting{Key: "epochs", Value: "3"})
 	check(`--seed: seed: a whole number is expected, "x" is a string`, "write digits, such as 10", Setting{Key: "seed", Value: "x", Label: "--seed"})
-	check("--set trainer.batch: trainer.batch: 0 is out of range", "allowed: from 1 on; the default is 64", Setting{Key: "trainer.batch", Value: "0"})
+	check("--set trainer.batch: trainer.batch: 0 is out of range", "allowed: from 1 on, or auto; the default is 64", Setting{Key: "trainer.batch", Value: "0"})
 	check("--set data.mean: the value cannot be read: [1", "values are YAML: 3, 0.1, true, [a, b], {name: adam}", Setting{Key: "data.mean", Value: "[1"})
 	_, err := ParseSet("trainer.epochs")
 	assert.EqualError(t, err, "--set trainer.epochs: KEY=VALUE is expected")
 
 	t.Setenv("ACUMEN_TRAINER_BATCH", "x")
-	check(`ACUMEN_TRAINER_BATCH: trainer.batch: a whole number is expected, "x" is a string`, "write digits, such as 10")
+	check(`ACUMEN_TRAINER_BATCH: trainer.batch: a whole number is expected, "x" is a string`, "write digits, such as 10, or auto")
 	t.Setenv("ACUMEN_TRAINER_BATCH", "")
 	t.Setenv("ACUMEN_TRAINER_EPOCH", "3")
 	check("environment: unknown variable ACUMEN_TRAINER_EPOCH", "the nearest is ACUMEN_TRAINER_EPOCHS; unset it if it is not for acumen")

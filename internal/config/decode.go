@@ -230,6 +230,11 @@ func (r reader) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag, path
 			return fault.Usagef("allowed: auto, dynamic, and numbers from 1 to 2^40; the default is auto", "%s: %s: %q is no loss scale", r.at.of(n), path, n.Value)
 		}
 		return r.wrongType(n, path, "auto, dynamic or a number", "auto, dynamic, or a number such as 1024")
+	case *Parts:
+		if isAuto(n) {
+			*p = 0
+			return nil
+		}
 	case *Bytes:
 		if n.Kind == yaml.ScalarNode {
 			if b, ok := parseBytes(n.Value); ok {
@@ -313,7 +318,11 @@ func (r reader) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag, pat
 		v.SetBool(b)
 	case reflect.Int, reflect.Uint64:
 		if kind != "!!int" {
-			return r.wrongType(n, path, "a whole number", "digits, such as 10")
+			example := "digits, such as 10"
+			if word := tag.Get("also"); word != "" {
+				example += ", or " + word
+			}
+			return r.wrongType(n, path, "a whole number", example)
 		}
 		if v.Kind() == reflect.Uint64 {
 			var u uint64

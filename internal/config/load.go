@@ -54,6 +54,9 @@ func load(file *File, settings []Setting, environment bool) (*Config, error) {
 			if err := flatten("", root, place{file: file.Name}, fromFile); err != nil {
 				return nil, err
 			}
+			if err := spread(fromFile); err != nil {
+				return nil, err
+			}
 		}
 	}
 	fromFlags := map[string]written{}
@@ -63,8 +66,16 @@ func load(file *File, settings []Setting, environment bool) (*Config, error) {
 			return nil, err
 		}
 	}
+	if err := spread(fromFlags); err != nil {
+		return nil, err
+	}
+	fromEnv := map[string]written{}
 	if environment {
 		if err := checkEnvironment(); err != nil {
+			return nil, err
+		}
+		var err error
+		if fromEnv, err = fromVariables(); err != nil {
 			return nil, err
 		}
 	}
@@ -84,10 +95,16 @@ func load(file *File, settings []Setting, environment bool) (*Config, error) {
 		return nil, err
 	}
 	for _, f := range fields {
-		if environment && !hidden(f.path) {
-			if err := v.BindEnv(f.path, envName(f.path)); err != nil {
-				return nil, err
-			}
+		if !environment || hidden(f.path) || f.path == batchKey || f.path == microsKey {
+			continue
+		}
+		if err := v.BindEnv(f.path, envName(f.path)); err != nil {
+			return nil, err
+		}
+	}
+	for path, w := range fromEnv {
+		if !hidden(path) {
+			v.Set(path, w)
 		}
 	}
 	for path, w := range fromFlags {

@@ -53,6 +53,8 @@ func leafNode(v reflect.Value) *yaml.Node {
 		return scalarNode(x.String())
 	case Bytes:
 		return scalarNode(x.String())
+	case Parts:
+		return scalarNode(x.String())
 	case LossScale:
 		return scalarNode(string(x))
 	case Layers:

@@ -103,6 +103,8 @@ func allowed(tag reflect.StructTag) string {
 		return "from " + lo + " to " + hi
 	case above != "":
 		return "above " + above
+	case lo != "" && tag.Get("also") != "":
+		return "from " + lo + " on, or " + tag.Get("also")
 	case lo != "":
 		return "from " + lo + " on"
 	}

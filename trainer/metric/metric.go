@@ -40,6 +40,9 @@ func NewAccumulator(dev device.Device, classes int) (*Accumulator, error) {
 	return &Accumulator{dev, classes, m, device.Make(m, device.F64, 0), device.Make(m, device.I32, 2), device.Make(m, device.I32, 4, classes*classes)}, nil
 }
 
+// Bytes is the device memory in use.
+func (a *Accumulator) Bytes() int { return a.mem.Bytes() }
+
 // Reset begins a new evaluation.
 func (a *Accumulator) Reset(t *ops.Tape) {
 	t.Dev.Fill(a.loss, 0)

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/acumen-ml/acumen/device"
 )
 
 // Download shows how files arrive: a bar for each, or a line for every tenth of it.
@@ -41,9 +43,9 @@ func (d *Download) Observe(file string, done, total int64) {
 		}
 		d.tenth = tenth
 		if total > 0 {
-			fmt.Fprintf(d.w, "%s  %d %%  %s of %s\n", file, 10*tenth, memory(int(done)), memory(int(total)))
+			fmt.Fprintf(d.w, "%s  %d %%  %s of %s\n", file, 10*tenth, device.Size(int(done)), device.Size(int(total)))
 		} else {
-			fmt.Fprintf(d.w, "%s  %s\n", file, memory(int(done)))
+			fmt.Fprintf(d.w, "%s  %s\n", file, device.Size(int(done)))
 		}
 	}
 	d.file = file

@@ -5,12 +5,12 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/trainer"
 )
 
@@ -134,7 +134,10 @@ func Line(e trainer.Event, epochs int) string {
 	switch e.Kind {
 	case trainer.EventStart:
 		s := fmt.Sprintf("%s parameters, %s steps in %d epochs, %s for the network and the optimiser, %s for a step",
-			thousands(e.Params), thousands(e.Steps), epochs, memory(e.StateBytes), memory(e.ArenaBytes))
+			thousands(e.Params), thousands(e.Steps), epochs, device.Size(e.StateBytes), device.Size(e.ArenaBytes))
+		if e.MicroBatches > 1 {
+			s += fmt.Sprintf(", batches of %s in %s micro-batches", thousands(e.Batch), thousands(e.MicroBatches))
+		}
 		if e.Step > 0 {
 			s += fmt.Sprintf("; going on after step %s", thousands(e.Step))
 		}
@@ -207,17 +210,4 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-// memory writes bytes with a unit.
-func memory(n int) string {
-	for _, u := range []struct {
-		name string
-		size float64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if float64(n) >= u.size {
-			return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/u.size), ".0") + " " + u.name
-		}
-	}
-	return strconv.Itoa(n) + " bytes"
 }
