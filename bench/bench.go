@@ -38,6 +38,7 @@ type bench struct {
 	missing map[string]error // peers that could not be started
 	void    []string         // why the run does not count
 	failed  []string         // what could not be measured
+	floors  []floor
 }
 
 func newBench(o options, place setup.Place, out, log io.Writer) *bench {
@@ -218,6 +219,7 @@ func (b *bench) table(ctx context.Context, t *table) error {
 		}
 	}
 	b.void = append(b.void, b.ref.slow(t, results)...)
+	b.floors = append(b.floors, t.floors(results, b.rates, b.kind())...)
 	if err := t.write(b, results, b.rates, b.o.rounds); err != nil {
 		return err
 	}
@@ -286,8 +288,21 @@ func (b *bench) save() error {
 	return os.WriteFile(b.o.file, b.text.Bytes(), 0o666)
 }
 
+// kind is the machine's, if it is one of those that are known.
+func (b *bench) kind() string {
+	if b.ref == nil {
+		return ""
+	}
+	return b.ref.kind
+}
+
 // verdict ends the text and says whether the run counts.
 func (b *bench) verdict(took time.Duration) error {
+	if len(b.floors) > 0 && !b.o.quick {
+		if err := writeFloors(b, b.floors); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(b, "\nIt took %s.\n", took.Round(time.Second))
 	measured := slices.Contains(b.started(), tuned)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,11 +62,11 @@ func observe(cmd *exec.Cmd) (sample, error) {
 	return s, nil
 }
 
-// alternate runs the processes of all sides in turn, rounds times after one that does not count, which brings files into
-// memory.
-func alternate(ctx context.Context, rounds int, sides []process) ([][]sample, error) {
+// alternate runs the processes of all sides in turn, rounds times after skip that do not count: the first brings files
+// into memory.
+func alternate(ctx context.Context, skip, rounds int, sides []process) ([][]sample, error) {
 	all := make([][]sample, len(sides))
-	for k := range rounds + 1 {
+	for k := range skip + rounds {
 		for i, p := range sides {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
@@ -74,13 +75,15 @@ func alternate(ctx context.Context, rounds int, sides []process) ([][]sample, er
 			if err != nil {
 				return nil, err
 			}
-			if k > 0 {
+			if k >= skip {
 				all[i] = append(all[i], s)
 			}
 		}
 	}
 	return all, nil
 }
+
+func seconds(s sample) float64 { return s.seconds }
 
 func pick(all []sample, f func(sample) float64) []float64 {
 	var x []float64
@@ -99,34 +102,61 @@ func (b *bench) processes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seconds, memory := func(s sample) float64 { return s.seconds }, func(s sample) float64 { return s.peak / (1 << 20) }
+	// trainers are processes that train for so many steps.
+	trainers := func(c peer.Case, threads, steps int) []process {
+		args := []string{"first-step", c.Net, fmt.Sprint(c.Batch), fmt.Sprint(threads), fmt.Sprint(steps)}
+		return []process{
+			func() *exec.Cmd { return exec.Command(me, args...) },
+			func() *exec.Cmd { return b.python.Command(setup.Tuned, "process.py", args...) },
+			func() *exec.Cmd { return b.python.Command(setup.Stock, "process.py", args...) },
+		}
+	}
 	head := []string{"", "threads", acumen, tuned, "ratio", stock, "ratio"}
-	times, bytes := [][]string{head}, [][]string{head}
-	for _, e := range stepEntries() {
+	rows := [][]string{head}
+	for _, e := range []entry{netEntry("step", "cifar94", 256, "f32"), netEntry("step", "mlp", 128, "f32")} {
 		for _, n := range b.o.threads {
-			b.say("processes: %s, %s", e.label, plural(n, "thread"))
-			args := []string{"first-step", e.c.Net, fmt.Sprint(e.c.Batch), fmt.Sprint(n), "3"}
-			all, err := alternate(ctx, b.o.rounds, []process{
-				func() *exec.Cmd { return exec.Command(me, args...) },
-				func() *exec.Cmd { return b.python.Command(setup.Tuned, "process.py", args...) },
-				func() *exec.Cmd { return b.python.Command(setup.Stock, "process.py", args...) },
-			})
+			b.say("processes: first step of %s, %s", e.label, plural(n, "thread"))
+			all, err := alternate(ctx, 1, b.o.rounds, trainers(e.c, n, 1))
 			if err != nil {
 				return err
 			}
-			times = append(times, processRow(e.label, n, all, seconds))
-			bytes = append(bytes, processRow(e.label, n, all, memory))
+			rows = append(rows, processRow(e.label, n, all, seconds))
+			want := 10.
+			if e.c.Net == "cifar94" {
+				if want = 2.5; b.kind() == zen5 {
+					want = 4
+				}
+			}
+			b.floors = append(b.floors, floor{"process start to first step of " + e.label + ", ratio to tuned", n, want, ratio(pick(all[0], seconds), pick(all[1], seconds))})
 		}
 	}
 	fmt.Fprint(b, "\n## From the start of a process to its first finished step, seconds\n\n")
-	if err := markdown(b, times); err != nil {
+	if err := markdown(b, rows); err != nil {
 		return err
+	}
+	if err := b.save(); err != nil {
+		return err
+	}
+	rows = [][]string{head}
+	n := slices.Max(b.o.threads)
+	for _, e := range stepEntries() {
+		b.say("processes: memory of %s, %s", e.label, plural(n, "thread"))
+		all, err := alternate(ctx, 0, min(b.o.rounds, 3), trainers(e.c, n, 3)) // it varies little
+		if err != nil {
+			return err
+		}
+		mib := func(s sample) float64 { return s.peak / (1 << 20) }
+		rows = append(rows, processRow(e.label, n, all, mib))
+		b.floors = append(b.floors, floor{"peak resident size of " + e.label + ", stock's by acumen's", n, 1, ratio(pick(all[0], mib), pick(all[2], mib))})
 	}
 	fmt.Fprint(b, "\n## Peak resident size of a process after three steps, MiB\n\n")
-	if err := markdown(b, bytes); err != nil {
+	if err := markdown(b, rows); err != nil {
 		return err
 	}
-	rows, err := b.predictions(ctx)
+	if err := b.save(); err != nil {
+		return err
+	}
+	rows, err = b.predictions(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,7 +200,7 @@ func (b *bench) predictions(ctx context.Context) ([][]string, error) {
 		if _, err := observe(b.python.Command(setup.Stock, "process.py", "save", net, weights)); err != nil {
 			return nil, err
 		}
-		all, err := alternate(ctx, b.o.rounds, []process{
+		all, err := alternate(ctx, 1, b.o.rounds, []process{
 			func() *exec.Cmd {
 				return exec.Command(program, "predict", filepath.Join(run, "best.safetensors"), picture)
 			},
@@ -184,7 +214,8 @@ func (b *bench) predictions(ctx context.Context) ([][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		row := processRow(net, 0, all, func(s sample) float64 { return s.seconds })
+		b.floors = append(b.floors, floor{"acumen predict with " + net + ", ratio to tuned", 0, 20, ratio(pick(all[0], seconds), pick(all[1], seconds))})
+		row := processRow(net, 0, all, seconds)
 		rows = append(rows, append(row[:1], row[2:]...))
 	}
 	return rows, nil

@@ -35,7 +35,7 @@ func TestProcessesAreObserved(t *testing.T) {
 	require.ErrorContains(t, err, "no room")
 
 	log := filepath.Join(t.TempDir(), "log")
-	all, err := alternate(context.Background(), 2, []process{shell("printf A >>" + log), shell("printf B >>" + log)})
+	all, err := alternate(context.Background(), 1, 2, []process{shell("printf A >>" + log), shell("printf B >>" + log)})
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	assert.Len(t, all[0], 2)
@@ -44,10 +44,10 @@ func TestProcessesAreObserved(t *testing.T) {
 	assert.Equal(t, "ABABAB", string(b), "in turn, and a round first that does not count")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = alternate(ctx, 2, []process{shell("true")})
+	_, err = alternate(ctx, 0, 2, []process{shell("true")})
 	require.True(t, errors.Is(err, context.Canceled))
 
-	row := processRow("x", 2, [][]sample{{{1, 10}, {2, 10}, {1, 10}}, {{3, 10}, {6, 10}, {4, 10}}}, func(s sample) float64 { return s.seconds })
+	row := processRow("x", 2, [][]sample{{{1, 10}, {2, 10}, {1, 10}}, {{3, 10}, {6, 10}, {4, 10}}}, seconds)
 	assert.Equal(t, []string{"x", "2", "1.00", "4.00", "3.00"}, row)
 }
 

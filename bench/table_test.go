@@ -13,7 +13,7 @@ import (
 	"github.com/acumen-ml/acumen/bench/peer"
 )
 
-func seconds(s ...float64) timing { return timing{seconds: s} }
+func visited(s ...float64) timing { return timing{seconds: s} }
 
 func results() (*table, []result, peak.Rates) {
 	t := &table{name: "matmul", title: "Products", unit: "GFLOP/s", scale: 1e9, peers: []string{tuned, openBLAS}, better: []string{tuned, openBLAS}}
@@ -22,9 +22,9 @@ func results() (*table, []result, peak.Rates) {
 		return result{entry{label: label, work: work, flops: work / 2}, 1, map[string]timing{acumen: ours, tuned: theirs, openBLAS: others}}
 	}
 	return t, []result{
-		row("small", 1e9, seconds(1, .1, .1), seconds(2, .05, .2), timing{err: &peer.LacksError{Peer: openBLAS, Reason: "too small"}}),
-		row("large", 2e12, seconds(20, 20, 20), seconds(10), seconds(40, 40, 40)),
-		row("broken", 1e9, seconds(.1, .1, .1), timing{err: errors.New("paper jam")}, seconds(.1, .1, .1)),
+		row("small", 1e9, visited(1, .1, .1), visited(2, .05, .2), timing{err: &peer.LacksError{Peer: openBLAS, Reason: "too small"}}),
+		row("large", 2e12, visited(20, 20, 20), visited(10), visited(40, 40, 40)),
+		row("broken", 1e9, visited(.1, .1, .1), timing{err: errors.New("paper jam")}, visited(.1, .1, .1)),
 	}, rates
 }
 
