@@ -94,3 +94,14 @@ func TestMachines(t *testing.T) {
 	assert.Nil(t, referenceFor(machine{family: 6, index: 1}))
 	assert.Positive(t, thisMachine().cpus)
 }
+
+func TestBF16IsWorthHaving(t *testing.T) {
+	b := &bench{o: options{threads: []int{2}}}
+	assert.False(t, b.fastBF16(), "nothing is known")
+	b.rates = peak.Rates{{Kind: peak.FMA512, Threads: 2, Best: 100}}
+	assert.False(t, b.fastBF16())
+	b.rates = append(b.rates, peak.Rate{Kind: peak.BF16, Threads: 2, Best: 105})
+	assert.False(t, b.fastBF16())
+	b.rates[1].Best = 190
+	assert.True(t, b.fastBF16())
+}
