@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/acumen-ml/acumen/device"
+import (
+	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
+)
 
 // epilogue reports whether activate serves act.
 func epilogue(act device.UnOp) bool {
@@ -13,18 +16,13 @@ func epilogue(act device.UnOp) bool {
 
 // activate is: x[i] = act(x[i]), for an act that epilogue names.
 func activate[T float](act device.UnOp, x []T) {
+	m := simd.Map[T]{Level: levelFor[T]()}
 	switch act {
 	case device.Relu:
-		for i, v := range x {
-			x[i] = max(v, 0)
-		}
+		m.Relu(x, x)
 	case device.Sigmoid:
-		for i, v := range x {
-			x[i] = 1 / (1 + exp(-v))
-		}
+		m.Sigmoid(x, x)
 	case device.Tanh:
-		for i, v := range x {
-			x[i] = tanh(v)
-		}
+		m.Tanh(x, x)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 var binaryNames = func() (s []string) {
@@ -20,117 +21,96 @@ func (d *Device) Binary(op device.BinOp, y, a, b device.View) {
 	var p phase
 	switch types(y, a, b) {
 	case device.F32:
-		f := binary[float32](op)
+		f := binary(mapOf[float32](y, a, b), op)
 		p = eachBlock(d, views, mem, func(y, a, b, _, _ []float32) { f(y, a, b) })
 	case device.F64:
-		f := binary[float64](op)
+		f := binary(mapOf[float64](y, a, b), op)
 		p = eachBlock(d, views, mem, func(y, a, b, _, _ []float64) { f(y, a, b) })
 	default:
-		f := binary[int64](op)
-		p = eachBlock(d, views, mem, func(y, a, b, _, _ []int64) { f(y, a, b) })
+		f := binaryInt(op)
+		p = eachBlock(d, views, mem, func(y, a, b, _, _ []int64) {
+			a, b = a[:len(y)], b[:len(y)]
+			for i := range y {
+				y[i] = f(a[i], b[i])
+			}
+		})
 	}
 	d.enqueue(binaryNames[op], views[:1], views[1:], float64(y.Len()), p)
 }
 
 // binary is y[i] = op(a[i], b[i]).
-func binary[C number](op device.BinOp) func(y, a, b []C) {
+func binary[T float](m simd.Map[T], op device.BinOp) func(y, a, b []T) {
 	switch op {
 	case device.Add:
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] + b[i]
-			}
-		}
+		return m.Add
 	case device.Sub:
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] - b[i]
-			}
-		}
+		return m.Sub
 	case device.Mul:
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = a[i] * b[i]
-			}
-		}
+		return m.Mul
+	case device.Div:
+		return m.Div
 	case device.Max:
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = max(a[i], b[i])
-			}
-		}
+		return m.Max
 	case device.Min:
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = min(a[i], b[i])
-			}
-		}
+		return m.Min
 	case device.Eq:
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				v := C(0)
-				if a[i] == b[i] {
-					v = 1
-				}
-				y[i] = v
-			}
-		}
+		return m.Eq
 	case device.Lt:
-		return func(y, a, b []C) {
+		return m.Lt
+	case device.Pow:
+		return func(y, a, b []T) {
 			a, b = a[:len(y)], b[:len(y)]
 			for i := range y {
-				v := C(0)
-				if a[i] < b[i] {
-					v = 1
-				}
-				y[i] = v
-			}
-		}
-	case device.Div, device.Pow:
-		f := divide[C]
-		if op == device.Pow {
-			f = power[C]
-		}
-		return func(y, a, b []C) {
-			a, b = a[:len(y)], b[:len(y)]
-			for i := range y {
-				y[i] = f(a[i], b[i])
+				y[i] = T(math.Pow(float64(a[i]), float64(b[i])))
 			}
 		}
 	}
 	panic(fmt.Sprintf("cpu.Binary: function %d", op))
 }
 
-func isInt[C number]() bool {
-	var c C
-	_, ok := any(c).(int64)
-	return ok
-}
-
-func divide[C number](a, b C) C {
-	if b == 0 && isInt[C]() {
+func binaryInt(op device.BinOp) func(a, b int64) int64 {
+	truth := func(t bool) int64 {
+		if t {
+			return 1
+		}
 		return 0
 	}
-	return a / b
+	switch op {
+	case device.Add:
+		return func(a, b int64) int64 { return a + b }
+	case device.Sub:
+		return func(a, b int64) int64 { return a - b }
+	case device.Mul:
+		return func(a, b int64) int64 { return a * b }
+	case device.Div:
+		return func(a, b int64) int64 {
+			if b == 0 {
+				return 0
+			}
+			return a / b
+		}
+	case device.Max:
+		return func(a, b int64) int64 { return max(a, b) }
+	case device.Min:
+		return func(a, b int64) int64 { return min(a, b) }
+	case device.Eq:
+		return func(a, b int64) int64 { return truth(a == b) }
+	case device.Lt:
+		return func(a, b int64) int64 { return truth(a < b) }
+	case device.Pow:
+		return powerInt
+	}
+	panic(fmt.Sprintf("cpu.Binary: function %d", op))
 }
 
-// power of integers is a repeated product; a negative exponent gives 0.
-func power[C number](a, b C) C {
-	if !isInt[C]() {
-		return C(math.Pow(float64(a), float64(b)))
-	}
+// powerInt is a repeated product; a negative exponent gives 0.
+func powerInt(a, b int64) int64 {
 	if b < 0 {
 		return 0
 	}
-	r := C(1)
-	for n := int64(b); n > 0; n >>= 1 {
-		if n&1 == 1 {
+	r := int64(1)
+	for ; b > 0; b >>= 1 {
+		if b&1 == 1 {
 			r *= a
 		}
 		a *= a
@@ -144,22 +124,22 @@ func (d *Device) Where(y, cond, a, b device.View) {
 	var p phase
 	switch types(views...) {
 	case device.F32:
-		p = eachBlock(d, views, mem, func(y, c, a, b, _ []float32) { where(y, c, a, b) })
+		m := mapOf[float32](y, cond, a, b)
+		p = eachBlock(d, views, mem, func(y, c, a, b, _ []float32) { m.Where(y, c, a, b) })
 	case device.F64:
-		p = eachBlock(d, views, mem, func(y, c, a, b, _ []float64) { where(y, c, a, b) })
+		m := mapOf[float64](y, cond, a, b)
+		p = eachBlock(d, views, mem, func(y, c, a, b, _ []float64) { m.Where(y, c, a, b) })
 	default:
-		p = eachBlock(d, views, mem, func(y, c, a, b, _ []int64) { where(y, c, a, b) })
+		p = eachBlock(d, views, mem, func(y, c, a, b, _ []int64) {
+			c, a, b = c[:len(y)], a[:len(y)], b[:len(y)]
+			for i := range y {
+				v := b[i]
+				if c[i] != 0 {
+					v = a[i]
+				}
+				y[i] = v
+			}
+		})
 	}
 	d.enqueue("Where", views[:1], views[1:], 0, p)
-}
-
-func where[C number](y, c, a, b []C) {
-	c, a, b = c[:len(y)], a[:len(y)], b[:len(y)]
-	for i := range y {
-		v := b[i]
-		if c[i] != 0 {
-			v = a[i]
-		}
-		y[i] = v
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // SoftmaxCrossEntropy is, for each row of logits x (N,K), loss (N) = -sum target' log softmax(x) and, if dx (N,K) is
@@ -56,60 +57,64 @@ func softmaxCrossEntropy[T float](d *Device, loss, dx, x, target device.View, sm
 	}
 	k := rx.k
 	keep, all := T(1-smooth), T(smooth/float64(k))
+	m := simd.Map[T]{Level: levelFor[T]()}
 	d.enqueue("SoftmaxCrossEntropy", present(loss, dx), []device.View{x, target}, 6*float64(x.Len()), rx.eachRow(func(i int) {
 		from := xs[i*rx.ld:][:k]
-		m := largest(from)
-		sum := expSum(from, m)
-		lse := m + T(math.Log(sum))
-		var total, weight T // sums of target' (lse - x) and of target'
-		var to, rows []T
+		var to []T
 		if ds != nil {
 			to = ds[i*ldd:][:k]
 		}
-		at := -1
-		if class != nil {
-			at = int(class[i*ldt])
-			if at < 0 || at >= k {
-				d.fail(fmt.Errorf("SoftmaxCrossEntropy: class %d of row %d is not in 0..%d", at, i, k-1))
-				losses[i] = 0
-				clear(to)
-				return
-			}
-			if smooth == 0 {
-				losses[i] = lse - from[at]
-				if to != nil {
-					s := T(1 / sum)
-					for j, v := range from {
-						to[j] = exp(v-m) * s
-					}
-					to[at]--
-				}
-				return
-			}
-		} else {
-			rows = soft[i*ldt:][:k]
+		if soft != nil {
+			losses[i] = softEntropy(m, to, from, soft[i*ldt:][:k], keep, all)
+			return
 		}
-		aim := func(j int) T {
-			if rows != nil {
-				return keep*rows[j] + all
-			}
-			if j == at {
-				return keep + all
-			}
-			return all
+		at := int(class[i*ldt])
+		if at < 0 || at >= k {
+			d.fail(fmt.Errorf("SoftmaxCrossEntropy: class %d of row %d is not in 0..%d", at, i, k-1))
+			losses[i] = 0
+			clear(to)
+			return
 		}
-		for j, v := range from {
-			if t := aim(j); t != 0 { // 0 times an infinite distance is 0 here
-				total += t * (lse - v)
-				weight += t
-			}
+		mine, others := from[at], 0.0
+		if all != 0 {
+			others = simd.Sum(m.Level, from)
+		}
+		top := simd.Largest(m.Level, from)
+		sum := simd.ExpSum(m.Level, to, from, top)
+		lse := top + T(math.Log(sum))
+		total := T(0)
+		if keep != 0 { // 0 times an infinite distance is 0 here
+			total = keep * (lse - mine)
+		}
+		if all != 0 {
+			total += T(float64(all) * (float64(k)*float64(lse) - others))
 		}
 		losses[i] = total
 		if to != nil {
-			s := T(float64(weight) / sum)
-			for j, v := range from {
-				to[j] = exp(v-m)*s - aim(j)
-			}
+			m.Affine(to, to, T(1/sum), -all)
+			to[at] -= keep
 		}
 	}))
+}
+
+// softEntropy is the loss of a row whose target' is keep aim + all, and, if to is not nil, its gradient there.
+func softEntropy[T float](m simd.Map[T], to, x, aim []T, keep, all T) T {
+	top := simd.Largest(m.Level, x)
+	sum := simd.ExpSum(m.Level, nil, x, top)
+	lse := top + T(math.Log(sum))
+	var total, weight T // sums of target' (lse - x) and of target'
+	for j, v := range x {
+		if t := keep*aim[j] + all; t != 0 { // 0 times an infinite distance is 0 here
+			total += t * (lse - v)
+			weight += t
+		}
+	}
+	if to != nil {
+		simd.ExpSum(m.Level, to, x, top)
+		s := T(float64(weight) / sum)
+		for j, e := range to {
+			to[j] = e*s - (keep*aim[j] + all)
+		}
+	}
+	return total
 }

@@ -310,19 +310,32 @@ func broadcasts(s, y device.View) bool {
 	return true
 }
 
-// eachBlock is the phase that loads up to block elements of each source as C, calls f, and stores what it wrote to y.
-// fresh: f writes all of y without reading it.
+// eachBlock is the phase that loads elements of each source as C, calls f, and stores what it wrote to y: as many as there
+// are side by side, where all lie in memory as f takes them, else up to block at a time.
 func eachBlock[C number](d *Device, views []device.View, mem [maxOperands]typed, f func(y, a, b, c, e []C)) phase {
 	d.reserve(maxOperands * block * sizeOf[C]())
 	n := newNest(views...)
 	m := &mem // one copy for the closure's life
+	whole := true
+	for i := range n.k {
+		_, ok := direct[C](&m[i], 0, n.inner(i), 0)
+		whole = whole && ok && n.inner(i) == 1
+	}
 	return n.phase(d, func(worker int, at *[maxOperands]int, count int) {
+		step := block
+		if whole {
+			step = count
+		}
 		buf := scratchOf[C](d, worker, maxOperands*block)
-		for lo := 0; lo < count; lo += block {
-			w := min(block, count-lo)
-			var s [maxOperands][]C
+		var s [maxOperands][]C
+		for lo := 0; lo < count; lo += step {
+			w := min(step, count-lo)
 			for i := 1; i < n.k; i++ {
 				str := n.inner(i)
+				if str == 0 && lo > 0 { // the same again: f does not write over it
+					s[i] = s[i][:w]
+					continue
+				}
 				s[i] = load(&m[i], at[i]+lo*str, str, w, buf[i*block:(i+1)*block])
 			}
 			str := n.inner(0)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // rowsOf is v as rows of its last axis, adjacent elements.
@@ -30,58 +31,25 @@ func (r rowsOf) eachRow(f func(i int)) phase {
 	}
 }
 
-// largest is the maximum of x, NaN if there is one.
-func largest[T float](x []T) T {
-	m := T(math.Inf(-1))
-	for _, v := range x {
-		if v > m || v != v {
-			m = v
-		}
-	}
-	return m
-}
-
-// expSum is the sum of e^(x[i]-m); rows are long in language models, so it is in float64.
-func expSum[T float](x []T, m T) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(exp(v - m))
-	}
-	return sum
-}
-
 // softmaxRow is y[i] = e^(x[i]-max) / sum; zeros where all x are -Inf.
-func softmaxRow[T float](y, x []T) {
-	y = y[:len(x)]
-	m := largest(x)
+func softmaxRow[T float](l simd.Level, y, x []T) {
+	m := simd.Largest(l, x)
 	if math.IsInf(float64(m), -1) {
 		clear(y)
 		return
 	}
-	var sum float64
-	for i, v := range x {
-		e := exp(v - m)
-		y[i] = e
-		sum += float64(e)
-	}
-	s := T(1 / sum)
-	for i := range y {
-		y[i] *= s
-	}
+	sum := simd.ExpSum(l, y, x, m)
+	simd.Map[T]{Level: l}.Affine(y, y, T(1/sum), 0)
 }
 
 // logSoftmaxRow is y[i] = x[i] - max - ln sum e^(x-max); -Inf where all x are -Inf.
-func logSoftmaxRow[T float](y, x []T) {
-	y = y[:len(x)]
-	m := largest(x)
+func logSoftmaxRow[T float](l simd.Level, y, x []T) {
+	m := simd.Largest(l, x)
 	if math.IsInf(float64(m), -1) {
 		copy(y, x)
 		return
 	}
-	l := T(math.Log(expSum(x, m)))
-	for i, v := range x {
-		y[i] = v - m - l
-	}
+	simd.Map[T]{Level: l}.Centre(y, x, m, T(math.Log(simd.ExpSum(l, nil, x, m))))
 }
 
 // rowKernel queues f over the rows of views of one type and shape, y first; false if they are not that.
@@ -122,7 +90,9 @@ func (d *Device) Softmax(y, x device.View) bool {
 	return rowKernel(d, "Softmax", 5, softmaxOf[float32], softmaxOf[float64], y, x)
 }
 
-func softmaxOf[T float](i int, r []rowsOf, s [][]T) { softmaxRow(row(i, 0, r, s), row(i, 1, r, s)) }
+func softmaxOf[T float](i int, r []rowsOf, s [][]T) {
+	softmaxRow(levelFor[T](), row(i, 0, r, s), row(i, 1, r, s))
+}
 
 // SoftmaxGrad is dx = y (dy - sum dy y) over the last axis, y = Softmax(x).
 func (d *Device) SoftmaxGrad(dx, dy, y device.View) bool {
@@ -131,15 +101,8 @@ func (d *Device) SoftmaxGrad(dx, dy, y device.View) bool {
 
 func softmaxGradOf[T float](i int, r []rowsOf, s [][]T) {
 	dx, dy, y := row(i, 0, r, s), row(i, 1, r, s), row(i, 2, r, s)
-	dx, y = dx[:len(dy)], y[:len(dy)]
-	var sum float64
-	for j, g := range dy {
-		sum += float64(g) * float64(y[j])
-	}
-	t := T(sum)
-	for j, g := range dy {
-		dx[j] = y[j] * (g - t)
-	}
+	l := levelFor[T]()
+	simd.Map[T]{Level: l}.SoftmaxGrad(dx, dy, y, T(simd.Dot(l, dy, y)))
 }
 
 // LogSoftmax is y = x - ln sum e^x over the last axis; a row of -Inf alone stays.
@@ -148,7 +111,7 @@ func (d *Device) LogSoftmax(y, x device.View) bool {
 }
 
 func logSoftmaxOf[T float](i int, r []rowsOf, s [][]T) {
-	logSoftmaxRow(row(i, 0, r, s), row(i, 1, r, s))
+	logSoftmaxRow(levelFor[T](), row(i, 0, r, s), row(i, 1, r, s))
 }
 
 // LogSoftmaxGrad is dx = dy - e^y sum dy over the last axis, y = LogSoftmax(x).
@@ -158,13 +121,6 @@ func (d *Device) LogSoftmaxGrad(dx, dy, y device.View) bool {
 
 func logSoftmaxGradOf[T float](i int, r []rowsOf, s [][]T) {
 	dx, dy, y := row(i, 0, r, s), row(i, 1, r, s), row(i, 2, r, s)
-	var sum float64
-	for _, g := range dy {
-		sum += float64(g)
-	}
-	t := T(sum)
-	dx, y = dx[:len(dy)], y[:len(dy)]
-	for j, g := range dy {
-		dx[j] = g - exp(y[j])*t
-	}
+	l := levelFor[T]()
+	simd.Map[T]{Level: l}.LogSoftmaxGrad(dx, dy, y, T(simd.Sum(l, dy)))
 }

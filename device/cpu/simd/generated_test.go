@@ -1,6 +1,7 @@
 package simd
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,11 +19,11 @@ func TestGenerated(t *testing.T) {
 	dir := t.TempDir()
 	out, err := exec.Command("go", "run", "./_gen", "-o", dir).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	written, err := filepath.Glob(filepath.Join(dir, "*.s"))
+	written, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
 	kept, err := filepath.Glob("*.s")
 	require.NoError(t, err)
-	require.Len(t, written, len(kept), "assembly that _gen does not write")
+	require.Len(t, written, len(kept)+1, "assembly that _gen does not write")
 	for _, path := range written {
 		want, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -52,6 +53,15 @@ func TestOffsets(t *testing.T) {
 		half := len(offsets) / 2
 		require.Equal(t, offsets[half:], offsets[:half], names)
 	}
+}
+
+// TestVecOffsets is TestOffsets for what the kernels of Map read.
+func TestVecOffsets(t *testing.T) {
+	source, err := os.ReadFile("_gen/vector.go")
+	require.NoError(t, err)
+	var v vec
+	require.Contains(t, strings.Join(strings.Fields(string(source)), " "), fmt.Sprintf("vecN, vecAt, vecK = %d, %d, %d vecStream, vecNaN = %d, %d vecLanes = %d",
+		unsafe.Offsetof(v.n), unsafe.Offsetof(v.at), unsafe.Offsetof(v.k), unsafe.Offsetof(v.stream), unsafe.Offsetof(v.nan), unsafe.Offsetof(v.lanes)))
 }
 
 // TestWindowsFields holds the list of fields that _gen has against the structure that assembly reads.

@@ -1,4 +1,4 @@
-package cpu
+package simd
 
 import (
 	"math"
@@ -9,8 +9,8 @@ import (
 // They avoid branches on data, which a processor guesses wrong half of the time.
 
 // exp is e^x, in float32 to 1.2e-7 of its value.
-func exp[T float](x T) T {
-	if unsafe.Sizeof(x) == 4 {
+func exp[T Float](x T) T {
+	if is32[T]() {
 		return T(exp32(float32(x)))
 	}
 	return T(math.Exp(float64(x)))
@@ -40,16 +40,8 @@ func exp32(x float32) float32 {
 	return p * math.Float32frombits(uint32(int32(n)+127)<<23)
 }
 
-// tanh is the hyperbolic tangent, in float32 to 3e-7 of its value.
-func tanh[T float](x T) T {
-	if unsafe.Sizeof(x) == 4 {
-		return T(tanh32(float32(x)))
-	}
-	return T(math.Tanh(float64(x)))
-}
-
-// tanh32 is E/(E+2) with E = e^(2|x|) - 1, which has no cancellation: 2|x| = n ln 2 + r with n >= 0, and
-// E = 2^n (e^r - 1) + (2^n - 1).
+// tanh32 is the hyperbolic tangent, to 3e-7 of its value: E/(E+2) with E = e^(2|x|) - 1, which has no cancellation:
+// 2|x| = n ln 2 + r with n >= 0, and E = 2^n (e^r - 1) + (2^n - 1).
 func tanh32(x float32) float32 {
 	const (
 		log2e = 1 / math.Ln2
@@ -75,8 +67,8 @@ func tanh32(x float32) float32 {
 
 // normalCDF is the probability that a normal deviate is at most x, in float32 to 1.4e-6 of its value from x = -6
 // on, and to 1e-10 below.
-func normalCDF[T float](x T) T {
-	if unsafe.Sizeof(x) == 4 {
+func normalCDF[T Float](x T) T {
+	if is32[T]() {
 		return T(normalCDF32(float32(x)))
 	}
 	return T(math.Erfc(-float64(x)/math.Sqrt2) / 2)
@@ -106,11 +98,11 @@ func normalCDF32(x float32) float32 {
 }
 
 // positive keeps g where x is over 0 and gives 0 elsewhere.
-func positive[T float](y, g, x []T) {
-	if sizeOf[T]() == 8 {
-		positiveBits(cast64(y), cast64(g), cast64(x), math.Float64bits(math.Inf(1)))
-	} else {
+func positive[T Float](y, g, x []T) {
+	if is32[T]() {
 		positiveBits(cast32(y), cast32(g), cast32(x), math.Float32bits(float32(math.Inf(1))))
+	} else {
+		positiveBits(cast64(y), cast64(g), cast64(x), math.Float64bits(math.Inf(1)))
 	}
 }
 
@@ -125,5 +117,5 @@ func positiveBits[U uint32 | uint64](y, g, x []U, inf U) {
 	}
 }
 
-func cast32[T float](x []T) []uint32 { return *(*[]uint32)(unsafe.Pointer(&x)) }
-func cast64[T float](x []T) []uint64 { return *(*[]uint64)(unsafe.Pointer(&x)) }
+func cast32[T Float](x []T) []uint32 { return *(*[]uint32)(unsafe.Pointer(&x)) }
+func cast64[T Float](x []T) []uint64 { return *(*[]uint64)(unsafe.Pointer(&x)) }

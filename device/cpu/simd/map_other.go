@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package simd
+
+func maps(Level, int, *vec) bool { return false }
