@@ -1,26 +1,30 @@
 package cuda
 
 import (
+	"errors"
+
 	"github.com/acumen-ml/acumen/cuda/driver"
 	"github.com/acumen-ml/acumen/device"
 )
 
-// blas is what products are made with: cuBLAS with its workspace, fixed for the handle's life, and the switch for TF32.
-// Where cuBLAS is absent, and for what it does not take, the kernels of matmul.cu serve.
+// blas is what products are made with: cuBLAS and cublasLt with the workspace of both, fixed for the handles' life, and the
+// switch for TF32. Where cuBLAS is absent, and for what it does not take, the kernels of matmul.cu serve.
 type blas struct {
 	d         *Device
-	handle    *driver.Handle // nil: no cuBLAS
+	handle    *driver.Handle      // nil: no cuBLAS
+	light     *driver.FusedHandle // nil: no cublasLt
 	workspace driver.Ptr
 	tf32      bool
-	primed    map[driver.Product]bool // with alignments for addresses
+	primed    map[driver.Product]bool               // with alignments for the addresses of matrices
+	chosen    map[driver.FusedProduct]*driver.Fused // likewise; nil: composed
 }
 
 // blasWorkspace is what NVIDIA recommends for Hopper, and more than older GPUs use.
 const blasWorkspace = 32 << 20
 
-// newBlas makes a handle where there is cuBLAS; where there is none the device's line says so.
+// newBlas makes handles where there are cuBLAS and cublasLt; where there is none the device's line says so.
 func newBlas(d *Device) (*blas, error) {
-	b := &blas{d: d, primed: map[driver.Product]bool{}}
+	b := &blas{d: d, primed: map[driver.Product]bool{}, chosen: map[driver.FusedProduct]*driver.Fused{}}
 	lib, err := driver.LoadBlas()
 	if err != nil {
 		return b, nil
@@ -28,20 +32,29 @@ func newBlas(d *Device) (*blas, error) {
 	if b.workspace, err = d.alloc(blasWorkspace); err != nil {
 		return b, device.WantedFor("cuBLAS's workspace", err)
 	}
-	b.handle, err = lib.NewHandle(d.stream, b.workspace, blasWorkspace)
+	if b.handle, err = lib.NewHandle(d.stream, b.workspace, blasWorkspace); err == nil && lib.Fuses() {
+		b.light, err = lib.NewFusedHandle(d.stream, b.workspace, blasWorkspace)
+	}
 	return b, device.WantedFor("cuBLAS", d.full(err, 0))
 }
 
 func (b *blas) close() error {
-	if b.handle != nil {
-		if err := b.handle.Close(); err != nil {
-			return err
+	var errs []error
+	for _, f := range b.chosen {
+		if f != nil {
+			errs = append(errs, f.Close())
 		}
 	}
-	if b.workspace == 0 {
-		return nil
+	if b.light != nil {
+		errs = append(errs, b.light.Close())
 	}
-	return b.d.dealloc(b.workspace)
+	if b.handle != nil {
+		errs = append(errs, b.handle.Close())
+	}
+	if b.workspace != 0 {
+		errs = append(errs, b.d.dealloc(b.workspace))
+	}
+	return errors.Join(errs...)
 }
 
 // TF32 switches whether products of f32 numbers may round their factors to TF32, 10 bits behind the point, for the calls
@@ -54,7 +67,11 @@ func (d *Device) TF32(on bool) bool {
 
 // abilities are what the choice of a kernel depends on beside the shape.
 func (d *Device) abilities() abilities {
-	return abilities{blas: d.blas.handle != nil || d.plan != nil && d.plan.blas, tensor: d.gpu.major >= 8, tf32: d.blas.tf32}
+	can := abilities{blas: d.blas.handle != nil, fuse: d.blas.light != nil, tensor: d.gpu.major >= 8, tf32: d.blas.tf32}
+	if d.plan != nil {
+		can.blas, can.fuse = d.plan.blas, d.plan.fuse
+	}
+	return can
 }
 
 var blasTypes = [...]driver.Type{device.F32: driver.F32, device.F64: driver.F64, device.F16: driver.F16, device.BF16: driver.BF16}

@@ -51,7 +51,7 @@ func TestMessages(t *testing.T) {
 		name, env   string
 		list, error string // patterns
 	}{
-		{"works", "ACUSIM_CASE=", `^cuda:0\|NVIDIA H100 .* 79 GiB, driver for CUDA 12\.\d, kernels for sm_90a?, cuBLAS \d+\.\d+\.\d+\|$`, `^opened\|NVIDIA H100`},
+		{"works", "ACUSIM_CASE=", `^cuda:0\|NVIDIA H100 .* 79 GiB, driver for CUDA 12\.\d, kernels for sm_90a?, cuBLAS \d+\.\d+\.\d+ with cublasLt\|$`, `^opened\|NVIDIA H100`},
 		{"another GPU", "ACUSIM_GPU=h200", `^cuda:0\|NVIDIA H200 .* 140 GiB, `, `^opened\|`},
 		{"no cuBLAS", "ACUMEN_CUBLAS=none", `no cuBLAS: products by kernels of acumen\|$`, `^opened\|`},
 		{"no library", "LD_LIBRARY_PATH=/nowhere", `^cuda:0\|\|no NVIDIA driver: libcuda\.so\.1: `, `^error\|device "cuda:0": no NVIDIA driver: libcuda\.so\.1: .*\|install NVIDIA's driver; in a container, `},

@@ -244,8 +244,12 @@ func (d *Device) Describe() string { return d.gpu.describe() }
 func (p *properties) describe() string {
 	v := driver.Version()
 	s := fmt.Sprintf("%s %d GiB, driver %sCUDA %d.%d, kernels for %s", p.name, (p.memory+1<<29)>>30, kernelModule(), v/1000, v%1000/10, p.arch)
-	if b, err := driver.LoadBlas(); err == nil {
-		return s + ", cuBLAS " + b.Version()
+	b, err := driver.LoadBlas()
+	switch {
+	case err != nil:
+		return s + ", no cuBLAS: products by kernels of acumen"
+	case !b.Fuses():
+		return s + ", cuBLAS " + b.Version() + " without cublasLt: bias and ReLU by kernels of acumen"
 	}
-	return s + ", no cuBLAS: products by kernels of acumen"
+	return s + ", cuBLAS " + b.Version() + " with cublasLt"
 }

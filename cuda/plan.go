@@ -44,6 +44,7 @@ type plan struct {
 	name  string
 	peaks device.Peaks
 	blas  bool // cuBLAS is there
+	fuse  bool // cublasLt is there
 	limit int  // bytes
 	next  driver.Ptr
 }
@@ -55,7 +56,7 @@ type plannedDevice struct{ *Device }
 func newPlanned(name string) (*plannedDevice, error) {
 	m := known[name]
 	d := &Device{gpu: properties{name: m.name, memory: m.peaks.Memory, major: m.major, minor: m.minor, processors: m.processors}}
-	d.plan = &plan{name: name, peaks: m.peaks, blas: true, limit: m.peaks.Memory - contextBytes, next: 1 << 32}
+	d.plan = &plan{name: name, peaks: m.peaks, blas: true, fuse: true, limit: m.peaks.Memory - contextBytes, next: 1 << 32}
 	d.faults, d.blas = &faults{}, &blas{d: d}
 	var err error
 	if d.faults.cell, err = d.alloc(faultBytes); err != nil {
@@ -73,7 +74,7 @@ func newPlanned(name string) (*plannedDevice, error) {
 // Twin is a device that is not there of the same kind, without limit. It has what this one has for itself.
 func (d *Device) Twin() (device.Planned, error) {
 	t := &Device{gpu: d.gpu, scratch: scratch{bytes: d.scratch.bytes, wanted: d.scratch.wanted}, held: held{now: d.Own()}}
-	t.plan = &plan{name: d.Name(), peaks: device.Peaks{Memory: d.gpu.memory}, blas: d.abilities().blas, limit: math.MaxInt, next: 1 << 32}
+	t.plan = &plan{name: d.Name(), peaks: device.Peaks{Memory: d.gpu.memory}, blas: d.abilities().blas, fuse: d.abilities().fuse, limit: math.MaxInt, next: 1 << 32}
 	if d.plan != nil {
 		t.plan.peaks = d.plan.peaks
 	}

@@ -8,6 +8,7 @@ import "github.com/acumen-ml/acumen/device"
 // abilities are what the choice depends on beside the shape.
 type abilities struct {
 	blas   bool // cuBLAS is there
+	fuse   bool // cublasLt is there
 	tensor bool // mma.sync of f16, bf16 and TF32: compute capability 8.0
 	tf32   bool // f32 factors may be rounded to TF32
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 
+	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/ops"
 )
 
@@ -53,6 +54,10 @@ func visitWeights(v Visitor, w, b *Param) {
 // Forward implements Module.
 func (l *Linear) Forward(t *ops.Tape, x *ops.Tensor) *ops.Tensor {
 	return ops.Linear(t, x, t.Bound(l.Weight), bound(t, l.Bias))
+}
+
+func (l *Linear) forwardAct(t *ops.Tape, x *ops.Tensor, act device.UnOp) *ops.Tensor {
+	return ops.LinearAct(t, x, t.Bound(l.Weight), bound(t, l.Bias), act)
 }
 
 // OutShape implements Module: (In) to (Out).

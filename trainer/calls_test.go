@@ -52,7 +52,7 @@ func driverCalls(t *testing.T, name string, train func(mark func(string))) []str
 }
 
 // launches are the calls that a capture may hold.
-var launches = map[string]bool{"cuLaunchKernelEx": true, "cublasGemmEx": true, "cublasGemmStridedBatchedEx": true}
+var launches = map[string]bool{"cuLaunchKernelEx": true, "cublasGemmEx": true, "cublasGemmStridedBatchedEx": true, "cublasLtMatmul": true}
 
 // Between the begin and the end of a capture nothing is called but launches: no function is loaded there, nothing is
 // allocated, and cuBLAS meets no product for the first time, which the stand-in would refuse.
@@ -108,6 +108,7 @@ func TestCapturesHoldLaunchesOnAccelerators(t *testing.T) {
 					assert.GreaterOrEqual(t, captures, 6, "epoch, steps of 8 and of 4, evaluation of 16 and of 4 and what precedes it")
 					assert.Greater(t, held["cuLaunchKernelEx"], 200)
 					assert.Positive(t, held["cublasGemmEx"])
+					assert.Equal(t, c.what == "lenet5" && typ == device.F16, held["cublasLtMatmul"] > 0, "its layer of 120 outputs, with bias and activation")
 				})
 			}
 		}

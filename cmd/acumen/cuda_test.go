@@ -17,9 +17,9 @@ import (
 	"github.com/acumen-ml/acumen/trainer/checkpoint"
 )
 
-// TestEveryDriverCallFails trains on the stand-in driver once for each call that a run makes of the driver and of cuBLAS,
-// and lets that call fail, at its first time and in the middle. The run ends with an error that names the call and a
-// status that is not 0, without a panic, and the checkpoint that was there before is whole.
+// TestEveryDriverCallFails trains on the stand-in driver once for each call that a run makes of the driver, of cuBLAS and,
+// in f16, of cublasLt, and lets that call fail, at its first time and in the middle. The run ends with an error that names
+// the call and a status that is not 0, without a panic, and the checkpoint that was there before is whole.
 func TestEveryDriverCallFails(t *testing.T) {
 	d, err := device.Open("cuda:0")
 	if err != nil {
@@ -31,24 +31,28 @@ func TestEveryDriverCallFails(t *testing.T) {
 		t.Skip("a true driver does not fail on demand")
 	}
 	dir := workplace(t)
-	train := func(run string, env ...string) outcome {
-		return finish(t, command(dir, []string{"train", "small.yaml", "--device", "cuda:0", "--run", run, "--resume=auto", "--set", "trainer.save_every=1ms"}, env...))
+	train := func(run, precision string, env ...string) outcome {
+		return finish(t, command(dir, []string{"train", "small.yaml", "--device", "cuda:0", "--run", run, "--resume=auto", "--set", "trainer.save_every=1ms", "--set", "precision=" + precision}, env...))
 	}
-	log := filepath.Join(dir, "calls.log")
-	o := train("whole", "ACUSIM_LOG="+log)
-	require.Equal(t, 0, o.status, o.errors)
-	assert.Contains(t, o.errors, "device cuda:0, ")
-	count := map[string]int{}
-	for _, name := range strings.Fields(read(t, log)) {
-		count[name]++
-	}
-	var names []string
-	for name := range count {
-		names = append(names, name)
+	count, in, names := map[string]int{}, map[string]string{}, []string{}
+	for _, precision := range []string{"f32", "f16"} {
+		log := filepath.Join(dir, precision+".log")
+		o := train("whole-"+precision, precision, "ACUSIM_LOG="+log)
+		require.Equal(t, 0, o.status, o.errors)
+		assert.Contains(t, o.errors, "device cuda:0, ")
+		for _, name := range strings.Fields(read(t, log)) {
+			if in[name] == "" {
+				in[name], names = precision, append(names, name)
+			}
+			if in[name] == precision {
+				count[name]++
+			}
+		}
 	}
 	slices.Sort(names)
-	require.Greater(t, len(names), 25, "%v", names)
+	require.Greater(t, len(names), 35, "%v", names)
 	require.Contains(t, names, "cuGraphLaunch")
+	require.Contains(t, names, "cublasLtMatmul")
 
 	// These tell more about a device than is needed: without them a run goes on.
 	optional := map[string]bool{"cuDeviceGetUuid": true, "cuDeviceGetUuid_v2": true, "cuGetErrorName": true, "cuGetErrorString": true, "cuDriverGetVersion": true,
@@ -61,7 +65,7 @@ func TestEveryDriverCallFails(t *testing.T) {
 		for _, n := range slices.Compact([]int{1, (count[name] + 1) / 2}) {
 			what := fmt.Sprintf("%s:%d", name, n)
 			run := strings.ReplaceAll(what, ":", "-")
-			o := train(run, "ACUSIM_FAIL="+what)
+			o := train(run, in[name], "ACUSIM_FAIL="+what)
 			failures++
 			assert.Contains(t, []int{1, 2}, o.status, what)
 			assert.Contains(t, strings.ToLower(o.errors), strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(name, "_v2"), "_v3")), "the message names the call")

@@ -157,3 +157,27 @@ func (h *Handle) Gemm(*Product) error { return absent }
 
 // Close is an error.
 func (h *Handle) Close() error { return absent }
+
+// Fuses is false.
+func (b *Blas) Fuses() bool { return false }
+
+// NewFusedHandle is an error.
+func (b *Blas) NewFusedHandle(*Stream, Ptr, int) (*FusedHandle, error) { return nil, absent }
+
+// FusedHandle is never there.
+type FusedHandle struct{}
+
+// Prepare is an error.
+func (h *FusedHandle) Prepare(*FusedProduct) (*Fused, error) { return nil, absent }
+
+// Close is an error.
+func (h *FusedHandle) Close() error { return absent }
+
+// Fused is never there.
+type Fused struct{}
+
+// Multiply is an error.
+func (f *Fused) Multiply(a, b, c Ptr) error { return absent }
+
+// Close is an error.
+func (f *Fused) Close() error { return absent }

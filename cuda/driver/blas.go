@@ -19,6 +19,8 @@ type Blas struct {
 	b                   *C.acu_blas
 	path                string
 	major, minor, patch int
+	once                sync.Once // for lt
+	lt                  light
 }
 
 var loadBlas = sync.OnceValues(func() (*Blas, error) { return findBlas(systemSearch()) })
@@ -47,7 +49,7 @@ func openBlas(path, before string) (*Blas, error) {
 		return nil, fmt.Errorf("%s", C.GoString(&reason[0]))
 	}
 	part := func(i int) int { return int(C.acu_blas_property(lib, C.int(i))) }
-	b := &Blas{lib, path, part(0), part(1), part(2)}
+	b := &Blas{b: lib, path: path, major: part(0), minor: part(1), patch: part(2)}
 	if d := Version(); d != 0 && b.major > d/1000 {
 		C.acu_blas_close(lib)
 		return nil, fmt.Errorf("%s is cuBLAS %s, which needs a driver for CUDA %d; this one is for %d.%d", path, b.Version(), b.major, d/1000, d%1000/10)
@@ -105,8 +107,19 @@ func (h *Handle) Gemm(p *Product) error {
 		return fmt.Errorf("cublasGemmEx: extents of %d x %d x %d, rows of %d, %d and %d elements, batch %d: each must be under 2^31",
 			p.M, p.N, p.K, p.LDA, p.LDB, p.LDC, p.Batch)
 	}
-	// To cuBLAS a row-major matrix is its transpose, and the transpose of C is op(B)ᵀ·op(A)ᵀ.
-	q := C.acu_product{
+	q := row(p)
+	if r := C.acu_blas_gemm(h.blas.b, h.ctx.c, h.h, &q); r != 0 {
+		if p.Batch > 1 {
+			return h.blas.check("cublasGemmStridedBatchedEx", r)
+		}
+		return h.blas.check("cublasGemmEx", r)
+	}
+	return nil
+}
+
+// row is p for cuBLAS, to which a row-major matrix is its transpose: the transpose of C is op(B)ᵀ·op(A)ᵀ.
+func row(p *Product) C.acu_product {
+	return C.acu_product{
 		opa: transposed(p.TransB), opb: transposed(p.TransA),
 		m: C.int(p.N), n: C.int(p.M), k: C.int(p.K),
 		a: C.CUdeviceptr(p.B), ta: C.int(p.TypeB), lda: C.int(p.LDB), sa: C.longlong(p.StrideB),
@@ -115,13 +128,6 @@ func (h *Handle) Gemm(p *Product) error {
 		compute: C.int(p.Compute), batch: C.int(max(p.Batch, 1)),
 		alpha: C.double(p.Alpha), beta: C.double(p.Beta),
 	}
-	if r := C.acu_blas_gemm(h.blas.b, h.ctx.c, h.h, &q); r != 0 {
-		if p.Batch > 1 {
-			return h.blas.check("cublasGemmStridedBatchedEx", r)
-		}
-		return h.blas.check("cublasGemmEx", r)
-	}
-	return nil
 }
 
 func transposed(t bool) C.int {

@@ -276,6 +276,77 @@ func TestProductsHere(t *testing.T) {
 	require.NoError(t, h.Close())
 }
 
+// cublasLt adds a bias and cuts off at 0 before it rounds, in a capture too; what a capture forbids fails there.
+func TestFusedProductsHere(t *testing.T) {
+	c, s := open(t)
+	b, err := LoadBlas()
+	if err != nil || !b.Fuses() {
+		t.Skip("no cublasLt", err)
+	}
+	const work = 1 << 20
+	mem := alloc(t, c, work+1<<16)
+	h, err := b.NewFusedHandle(s, mem, work)
+	require.NoError(t, err)
+	x, w, y, bias := mem+work, mem+work+4096, mem+work+8192, mem+work+12288
+	const m, n, k = 5, 8, 16
+	for _, kind := range []Type{F16, BF16} {
+		p := FusedProduct{Product{M: m, N: n, K: k, TransB: true, TypeA: kind, TypeB: kind, TypeC: kind, Compute: ComputeF32, Alpha: 1,
+			A: 256, B: 256, C: 256, LDA: k, LDB: k, LDC: n}, AddBiasRelu, bias}
+		var in [3][]float64
+		for i, at := range []Ptr{x, w, bias} {
+			in[i] = make([]float64, []int{m * k, n * k, n}[i])
+			for j := range in[i] {
+				in[i][j] = float64((j*7+i*5)%5) - 2
+			}
+			put(t, s, at, in[i], kind)
+		}
+		f, err := h.Prepare(&p)
+		require.NoError(t, err)
+		require.NotNil(t, f)
+		require.NoError(t, f.Multiply(x, w, y)) // loads its kernel
+		want, got := make([]float64, m*n), make([]float64, m*n)
+		multiply(p.Product, in[0], in[1], want)
+		for i := range want {
+			want[i] = max(want[i]+in[2][i%n], 0)
+		}
+		take(t, s, y, got, kind)
+		assert.Equal(t, want, got)
+
+		require.NoError(t, s.Set(y, 0, m*n*2))
+		require.NoError(t, s.BeginCapture())
+		require.NoError(t, f.Multiply(x, w, y))
+		g, err := s.EndCapture()
+		require.NoError(t, err)
+		require.NoError(t, g.Launch(s))
+		take(t, s, y, got, kind)
+		assert.Equal(t, want, got)
+		require.NoError(t, g.Close())
+		assert.Zero(t, testing.AllocsPerRun(20, func() {
+			if f.Multiply(x, w, y) != nil {
+				panic("multiply")
+			}
+		}))
+
+		none := p
+		none.LDC = n + 1                          // rows that are not aligned
+		if f, err := h.Prepare(&none); f != nil { // a true library may have something for it
+			assert.NoError(t, f.Close())
+		} else {
+			assert.NoError(t, err)
+		}
+		require.NoError(t, s.BeginCapture())
+		_, err = h.Prepare(&p)
+		_, e := s.EndCapture()
+		if err != nil { // older libraries look into tables of their own
+			assert.ErrorContains(t, err, "cublasLtMatmulAlgoGetHeuristic")
+			assert.ErrorContains(t, e, "cuStreamEndCapture")
+		}
+		require.NoError(t, f.Close())
+	}
+	require.NoError(t, s.Sync())
+	require.NoError(t, h.Close())
+}
+
 func BenchmarkEnter(b *testing.B) {
 	if err := Load(); err != nil {
 		b.Skip(err)

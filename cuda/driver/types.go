@@ -137,3 +137,19 @@ type Product struct {
 	StrideC             int
 	Batch               int // 0 means 1
 }
+
+// Epilogue is what becomes of a product's sums before they are rounded: cublasLtEpilogue_t.
+type Epilogue int32
+
+// The epilogues.
+const (
+	AddBias     Epilogue = 4 // the column's bias is added
+	AddBiasRelu Epilogue = 6 // then max(x, 0)
+)
+
+// FusedProduct is a product with an epilogue. Bias is the address of N numbers of C's type.
+type FusedProduct struct {
+	Product
+	Epilogue Epilogue
+	Bias     Ptr
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# build.sh [fast|checked] OUTDIR [KERNEL.cu...] makes OUTDIR/libcuda.so.1 and OUTDIR/libcublas.so.12, the stand-in for
-# NVIDIA's driver and cuBLAS, with the kernels given (default: all of ../kernels) compiled into it. What has not changed is
-# not compiled again. It needs g++ 12 or later and make.
+# build.sh [fast|checked] OUTDIR [KERNEL.cu...] makes OUTDIR/libcuda.so.1, libcublas.so.12 and libcublasLt.so.12, the stand-in
+# for NVIDIA's driver and cuBLAS, with the kernels given (default: all of ../kernels) compiled into it. What has not changed
+# is not compiled again. It needs g++ 12 or later and make.
 set -euo pipefail
 sim=$(cd "$(dirname "$0")" && pwd)
 mode=fast
@@ -33,7 +33,7 @@ checked)
 esac
 
 {
-  printf 'CXX ?= g++\nall: %s/libcuda.so.1 %s/libcublas.so.12\n' "$out" "$out"
+  printf 'CXX ?= g++\nall: %s/libcuda.so.1 %s/libcublas.so.12 %s/libcublasLt.so.12\n' "$out" "$out" "$out"
   objects=
   for f in "$sim"/shim/*.cpp "$sim"/driver/*.cpp; do
     case $f in */checked*.cpp) [ $mode = checked ] || continue ;; esac
@@ -53,14 +53,15 @@ esac
   done
   printf '%s/libcuda.so.1: %s %s/list %s/shared.ld\n\t$(CXX) -shared -Wl,-soname,libcuda.so.1 -Wl,-z,defs -Wl,-z,nodelete -T %s/shared.ld %s -o $@.new -ldl -lpthread\n\tmv $@.new $@\n' \
     "$out" "$objects" "$obj" "$sim" "$sim" "$objects"
-  blas=
   for f in "$sim"/blas/*.cpp; do
     o=$obj/blas_$(basename "$f" .cpp).o
     printf '%s: %s %s/flags\n\t$(CXX) %s -O3 -Wall -Wextra -Wno-missing-field-initializers -MMD -MP -c %s -o $@\n' "$o" "$f" "$obj" "$common" "$f"
-    blas="$blas $o"
   done
-  printf '%s/libcublas.so.12: %s %s/libcuda.so.1\n\t$(CXX) -shared -Wl,-soname,libcublas.so.12 -Wl,-z,defs -Wl,-rpath,$$ORIGIN %s %s/libcuda.so.1 -o $@.new -lpthread\n\tmv $@.new $@\n' \
-    "$out" "$blas" "$out" "$blas" "$out"
+  for lib in cublas cublasLt; do
+    own="$obj/blas_${lib,,}.o $obj/blas_work.o $obj/blas_gemm.o"
+    printf '%s/lib%s.so.12: %s %s/libcuda.so.1\n\t$(CXX) -shared -Wl,-soname,lib%s.so.12 -Wl,-z,defs -Wl,-rpath,$$ORIGIN %s %s/libcuda.so.1 -o $@.new -lpthread\n\tmv $@.new $@\n' \
+      "$out" "$lib" "$own" "$out" "$lib" "$own" "$out"
+  done
   printf -- '-include %s/*.d\n' "$obj"
 } >"$obj/Makefile.new"
 

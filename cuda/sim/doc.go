@@ -1,9 +1,10 @@
-// Package sim holds the sources of a stand-in for NVIDIA's driver and cuBLAS: libcuda.so.1 and libcublas.so.12, with the C
-// interfaces of the real ones, which run the kernels of ../kernels on the CPU. The package itself has tests only.
+// Package sim holds the sources of a stand-in for NVIDIA's driver and cuBLAS: libcuda.so.1, libcublas.so.12 and
+// libcublasLt.so.12, with the C interfaces of the real ones, which run the kernels of ../kernels on the CPU. The package
+// itself has tests only.
 //
 //	build.sh [fast|checked] OUTDIR [KERNEL.cu...]
 //
-// makes both libraries in OUTDIR. shim/ gives g++ the words of CUDA and runs blocks and threads; driver/ is the driver; blas/
+// makes the libraries in OUTDIR. shim/ gives g++ the words of CUDA and runs blocks and threads; driver/ is the driver; blas/
 // is cuBLAS. The checked build sees every access that a kernel makes to memory: shim/checked.h says what it finds. A finding
 // is one line on standard error, "acusim: KIND: kernel NAME, block (x,y,z), thread (x,y,z): ...", and fails the launch.
 //
@@ -23,6 +24,7 @@
 //	ACUSIM_USE      a file that tells the most bytes that were allocated on the device at one time, and how many were not
 //	                freed so far
 //	ACUSIM_REVERSE  1: the threads of a block run from the last to the first
+//	ACUSIM_RELU     zero: cublasLt's ReLU makes 0 of NaN, which else stays
 //	ACUSIM_LEGACY   error: every use of the legacy stream fails with CUDA_ERROR_INVALID_HANDLE
 //
 // Beside the driver's functions the library exports acusim_live(char *text, size_t n), which counts what is not released,

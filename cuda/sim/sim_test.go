@@ -67,7 +67,7 @@ func compile(mode string) (string, error) {
 	}
 	for _, p := range programs {
 		if err := run("g++", "-std=c++17", "-O1", "-Wall", "-Wno-parentheses", "-o", filepath.Join(dir, p), "testdata/"+p+".cpp",
-			filepath.Join(dir, "libcuda.so.1"), filepath.Join(dir, "libcublas.so.12"), "-Wl,-rpath,$ORIGIN"); err != nil {
+			filepath.Join(dir, "libcuda.so.1"), filepath.Join(dir, "libcublas.so.12"), filepath.Join(dir, "libcublasLt.so.12"), "-Wl,-rpath,$ORIGIN"); err != nil {
 			return "", err
 		}
 	}
@@ -190,6 +190,8 @@ func TestRefusals(t *testing.T) {
 			"capture_function": "900", "capture_handle": "1", "capture_workspace": "14", "capture_product": "13", "capture_legacy": "906",
 			"capture_event_query": "907", "capture_isolation": "905", "capture_unjoined": "904", "capture_unmatched": "903",
 			"capture_merge": "902", "capture_other_thread": "908",
+			"capture_choice": "1", "capture_fused": "13", "fused": "0", "fused_uneven": "15", "fused_misaligned": "7", "fused_no_workspace": "7",
+			"fused_no_choice": "7", "fused_other_choice": "7",
 			"too_many_threads": "1", "beyond_bounds": "701", "no_blocks": "1", "too_much_shared": "1", "too_much_shared_asked": "1",
 			"parameter_size": "1", "copy_beyond": "1", "no_memory": "2", "unknown_kernel": "500", "bad_image": "200",
 			"stale_stream": "400", "legacy_forbidden": "400",

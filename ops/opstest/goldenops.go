@@ -59,6 +59,9 @@ var goldenOps = map[string]func(*goldenRun){
 	"linear": func(r *goldenRun) {
 		r.out("y", ops.Linear(r.tape, r.in("x", nil), r.in("weight", nil), r.opt("bias", nil)), nil)
 	},
+	"linear_act": func(r *goldenRun) { // linear with params' act after it
+		r.out("y", ops.LinearAct(r.tape, r.in("x", nil), r.in("weight", nil), r.opt("bias", nil), r.activation()), nil)
+	},
 	"matmul": func(r *goldenRun) {
 		r.out("y", ops.MatMul(r.tape, r.in("a", nil), r.in("b", nil)), nil)
 	},

@@ -181,6 +181,16 @@ convpool("relu", 1, 2, 6, 6, 3, 0, 1, [2, 2], "relu")
 convpool("uneven-groups", 2, 4, 8, 7, 6, 1, 2, [3, 2], bias=False)
 
 
+def linact(name, lead, k, o, act, f):
+    i = {"x": even(math.prod(lead) * k, 19, 8).reshape(*lead, k), "weight": even(o * k, 11, 4).reshape(o, k), "bias": even(o, 7, 8)}
+    case("layers", name, "linear_act", lambda i: f(F.linear(i["x"], i["weight"], i["bias"])), i, {"act": act})
+
+
+linact("relu", (4,), 5, 3, "relu", F.relu)
+linact("3d", (2, 3), 4, 5, "relu", F.relu)
+linact("tanh", (3,), 4, 2, "tanh", torch.tanh)
+
+
 def pool(op, name, f, shape, params, up="mean(y*mask)", x=None):
     case("layers", name, op, f, {"x": rnd(*shape) if x is None else x}, params, upstream=up)
 

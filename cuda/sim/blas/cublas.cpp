@@ -1,21 +1,12 @@
 // cublas.cpp: the interface of cuBLAS 12 for the products that acumen asks for. They are work on the handle's stream, as
 // kernels are.
 #include <cstdio>
-#include <cstring>
 #include <set>
-#include <string>
 
-#include "../driver/plugin.h"
-#include "gemm.h"
-
-#define API extern "C" __attribute__((visibility("default")))
+#include "work.h"
 
 namespace blas {
-enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, INTERNAL_ERROR = 14, NOT_SUPPORTED = 15, EXECUTION_FAILED = 13 };
 enum MathMode { DEFAULT_MATH = 0, TENSOR_OP_MATH = 1, PEDANTIC_MATH = 2, TF32_MATH = 3, MODE_MASK = 15 };
-enum ComputeType { COMPUTE_16F = 64, COMPUTE_32F = 68, COMPUTE_32F_PEDANTIC = 69, COMPUTE_64F = 70, COMPUTE_64F_PEDANTIC = 71,
-                   COMPUTE_32F_FAST_16F = 74, COMPUTE_32F_FAST_16BF = 75, COMPUTE_32F_FAST_TF32 = 77 };
-enum { VERSION = 120900 };
 
 struct Handle {
   void *stream = nullptr;
@@ -31,114 +22,28 @@ std::set<Handle *> &handles() {
   return *s;
 }
 
-// Call holds the driver's lock during a call.
-struct Call {
-  int status;
-  Call(const char *name, Handle *h, bool capture_forbids = false) {
-    int e = acusim_enter(name, capture_forbids);
-    status = e > 0 ? e : e < 0 ? (capture_forbids && e != -3 && e != -201 ? NOT_INITIALIZED : EXECUTION_FAILED) : SUCCESS;
-    if (!status && h && !handles().count(h)) status = NOT_INITIALIZED;
+// HandleCall is a call with a handle.
+struct HandleCall : Call {
+  HandleCall(const char *name, Handle *h) : Call(name) {
+    if (!status && !handles().count(h)) status = NOT_INITIALIZED;
   }
-  ~Call() { acusim_leave(); }
-  Call(const Call &) = delete;
 };
 
-// extent is the number of elements from the first to the last of a column-major matrix.
-long long extent(int rows, int cols, long long ld) { return rows && cols ? (cols - 1) * ld + rows : 0; }
-
-bool held(const Product &p, const char *a, int rows, int cols, long long ld, size_t size, AcusimAccess access) {
-  if (!acusim_access(p.name, a, (size_t)extent(rows, cols, ld) * size, ACUSIM_HELD)) return false;
-  if (!acusim_checked()) return true;
-  for (int j = 0; j < cols; j++)
-    if (!acusim_access(p.name, a + (size_t)(j * ld) * size, (size_t)rows * size, access)) return false;
-  return true;
-}
-
-double scalar(const Product &p, const void *at, double value) {
-  if (!at) return value;
-  return p.f64 ? *(const double *)at : (double)*(const float *)at;
-}
-
-void execute(const void *data) {
-  Product p;
-  memcpy(&p, data, sizeof p);
-  size_t scalar_bytes = p.f64 ? 8 : 4;
-  if (p.alpha_at && !(acusim_access(p.name, p.alpha_at, scalar_bytes, ACUSIM_READ) && acusim_access(p.name, p.beta_at, scalar_bytes, ACUSIM_READ)))
-    return;
-  double alpha = scalar(p, p.alpha_at, p.alpha), beta = scalar(p, p.beta_at, p.beta);
-  if (p.workspace_bytes) { // what it held is lost, as it may be with cuBLAS
-    size_t n = p.workspace_bytes < 4096 ? p.workspace_bytes : 4096;
-    if (!acusim_access(p.name, p.workspace, p.workspace_bytes, ACUSIM_HELD) || !acusim_access(p.name, p.workspace, n, ACUSIM_WRITE)) return;
-    memset(p.workspace, 0xff, n);
-  }
-  size_t in = bytes_of(p.ab_type), out = bytes_of(p.c_type);
-  for (long long i = 0; i < p.count; i++) {
-    const char *a = (const char *)p.a + i * p.step_a * (long long)in, *b = (const char *)p.b + i * p.step_b * (long long)in;
-    char *c = (char *)p.c + i * p.step_c * (long long)out;
-    if (alpha != 0 && p.k && !(held(p, a, p.ta ? p.k : p.m, p.ta ? p.m : p.k, p.lda, in, ACUSIM_READ) &&
-                               held(p, b, p.tb ? p.n : p.k, p.tb ? p.k : p.n, p.ldb, in, ACUSIM_READ)))
-      return;
-    if (beta != 0 && !held(p, c, p.m, p.n, p.ldc, out, ACUSIM_READ)) return;
-    if (!held(p, c, p.m, p.n, p.ldc, out, ACUSIM_WRITE)) return;
-    multiply(p, a, b, c, alpha, beta);
-  }
-}
-
-bool types_fit(const Product &p) {
-  if (p.f64) return p.ab_type == F64 && p.c_type == F64;
-  if (p.ab_type == F32) return p.c_type == F32;
-  return (p.ab_type == F16 || p.ab_type == BF16) && (p.c_type == p.ab_type || p.c_type == F32);
-}
-
-int bad(const char *name, const char *what) {
-  fprintf(stderr, "acusim: %s: %s\n", name, what);
-  return INVALID_VALUE;
-}
-
-// apart: no element of C belongs to two products: one lies behind the other, or all lie side by side in the columns.
-bool apart(const Product &p) {
-  if (p.step_c >= extent(p.m, p.n, p.ldc)) return true;
-  return p.step_c >= p.m && (p.count - 1) * p.step_c + p.m <= p.ldc;
-}
-
-// load loads the kernel for products of this kind when there is one for the first time, which no capture allows.
-bool load(const Product &p) {
-  static auto *loaded = new std::set<std::string>;
-  char kind[300];
-  snprintf(kind, sizeof kind, "%s %d%d %dx%dx%d %d>%d %lld %lld %lld, %d by %lld %lld %lld %d%d", p.name, p.ta, p.tb, p.m, p.n, p.k, p.ab_type,
-           p.c_type, p.lda, p.ldb, p.ldc, p.count, p.step_a, p.step_b, p.step_c, p.f64, p.tf32);
-  if (loaded->count(kind)) return true;
-  if (acusim_unsafe((std::string("the first product of its kind (") + kind + "), which loads a kernel,").c_str())) return false;
-  loaded->insert(kind);
-  return true;
-}
-
 int queue(Handle *h, Product p, int ta, int tb, const void *alpha, const void *beta) {
-  Call call(p.name, h);
+  HandleCall call(p.name, h);
   if (call.status) return call.status;
-  if (ta < 0 || ta > 2 || tb < 0 || tb > 2) return bad(p.name, "no such operation");
-  p.ta = ta != 0, p.tb = tb != 0;
-  if (p.m < 0 || p.n < 0 || p.k < 0 || p.count < 0) return bad(p.name, "a negative extent");
-  if (!types_fit(p)) return NOT_SUPPORTED;
-  if (p.lda < (p.ta ? p.k : p.m) || p.ldb < (p.tb ? p.n : p.k) || p.ldc < p.m || p.lda < 1 || p.ldb < 1 || p.ldc < 1)
-    return bad(p.name, "a leading dimension is smaller than the matrix");
+  if (int e = check(&p, ta, tb)) return e;
   if (!alpha || !beta) return bad(p.name, "no alpha or beta");
-  if (p.count > 1 && p.m && p.n && !apart(p)) return bad(p.name, "the products of a batch overlap");
-  size_t in = bytes_of(p.ab_type), out = bytes_of(p.c_type);
-  if ((uintptr_t)p.a % in || (uintptr_t)p.b % in || (uintptr_t)p.c % out) return bad(p.name, "a matrix is not aligned to its elements");
   if (acusim_capturing(h->stream) && !h->workspace) {
     fprintf(stderr, "acusim: capture: %s without a workspace of the handle allocates (SetStream takes the workspace away)\n", p.name);
     return INTERNAL_ERROR;
   }
-  if (!p.m || !p.n || !p.count) return SUCCESS;
   if ((h->math & MODE_MASK) == TF32_MATH && p.ab_type == F32) p.tf32 = true;
-  if (!load(p)) return EXECUTION_FAILED;
   if (h->device_pointers) p.alpha_at = alpha, p.beta_at = beta;
-  else if (p.f64) p.alpha = *(const double *)alpha, p.beta = *(const double *)beta;
-  else p.alpha = *(const float *)alpha, p.beta = *(const float *)beta;
+  else on_host(&p, alpha, beta);
   p.workspace = h->workspace;
   p.workspace_bytes = h->workspace_bytes;
-  return acusim_enqueue(h->stream, p.name, execute, &p, sizeof p) ? EXECUTION_FAILED : SUCCESS;
+  return enqueue(h->stream, p);
 }
 
 Product product(const char *name, int m, int n, int k, const void *a, int a_type, long long lda, long long sa, const void *b, long long ldb,
@@ -156,7 +61,7 @@ Product product(const char *name, int m, int n, int k, const void *a, int a_type
 }
 
 int set(Handle *h, const char *name, int Handle::*field, int value) {
-  Call call(name, h);
+  HandleCall call(name, h);
   if (call.status) return call.status;
   h->*field = value;
   return SUCCESS;
@@ -167,7 +72,7 @@ int set(Handle *h, const char *name, int Handle::*field, int value) {
 using namespace blas;
 
 API int cublasCreate_v2(Handle **h) {
-  Call call(__func__, nullptr, true);
+  Call call(__func__, true);
   if (call.status) return call.status;
   if (!h) return INVALID_VALUE;
   *h = new Handle;
@@ -176,7 +81,7 @@ API int cublasCreate_v2(Handle **h) {
   return SUCCESS;
 }
 API int cublasDestroy_v2(Handle *h) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   if (!handles().erase(h)) return NOT_INITIALIZED;
   delete h;
@@ -184,7 +89,7 @@ API int cublasDestroy_v2(Handle *h) {
   return SUCCESS;
 }
 API int cublasSetStream_v2(Handle *h, void *stream) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   h->stream = stream;
   h->workspace = nullptr; // whichever stream it was
@@ -192,13 +97,13 @@ API int cublasSetStream_v2(Handle *h, void *stream) {
   return SUCCESS;
 }
 API int cublasGetStream_v2(Handle *h, void **stream) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   *stream = h->stream;
   return SUCCESS;
 }
 API int cublasSetWorkspace_v2(Handle *h, void *p, size_t bytes) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   if ((uintptr_t)p % 256) return bad(__func__, "the workspace is not aligned to 256 bytes");
   h->workspace = p;
@@ -207,20 +112,20 @@ API int cublasSetWorkspace_v2(Handle *h, void *p, size_t bytes) {
 }
 API int cublasSetMathMode(Handle *h, int mode) { return set(h, __func__, &Handle::math, mode); }
 API int cublasGetMathMode(Handle *h, int *mode) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   *mode = h->math;
   return SUCCESS;
 }
 API int cublasSetPointerMode_v2(Handle *h, int mode) { return set(h, __func__, &Handle::device_pointers, mode); }
 API int cublasGetPointerMode_v2(Handle *h, int *mode) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   *mode = h->device_pointers;
   return SUCCESS;
 }
 API int cublasGetVersion_v2(Handle *h, int *version) {
-  Call call(__func__, h);
+  HandleCall call(__func__, h);
   if (call.status) return call.status;
   *version = VERSION;
   return SUCCESS;
@@ -275,17 +180,6 @@ API int cublasDgemmStridedBatched(Handle *h, int ta, int tb, int m, int n, int k
                                   long long sa, const double *b, int ldb, long long sb, const double *beta, double *c, int ldc,
                                   long long sc, int count) {
   return queue(h, product(__func__, m, n, k, a, F64, lda, sa, b, ldb, sb, c, F64, ldc, sc, count), ta, tb, alpha, beta);
-}
-
-// compute sets what the compute type says; false if this type is not served for these matrices.
-static bool compute(Product *p, int b_type, int type) {
-  if (p->ab_type != b_type) return false;
-  switch (type) {
-  case COMPUTE_32F: case COMPUTE_32F_PEDANTIC: return p->ab_type != F64;
-  case COMPUTE_32F_FAST_TF32: p->tf32 = true; return p->ab_type == F32;
-  case COMPUTE_64F: case COMPUTE_64F_PEDANTIC: return p->ab_type == F64;
-  }
-  return false;
 }
 
 API int cublasGemmEx(Handle *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int a_type, int lda, const void *b,

@@ -100,36 +100,45 @@ template <class T> void tile(int k, const T *a, const T *b, T *acc, int ld) {
     for (int i = 0; i < 2; i++) memcpy(acc + j * ld + i * L, &c[j][i], sizeof(V));
 }
 
-template <class T, class Load, class Store> void epilogue(T *acc, int rows, int cols, T alpha, T beta, long long ldc, Load load, Store store) {
-  for (int j = 0; j < cols; j++)
-    for (int i = 0; i < rows; i++) {
-      T x = alpha * acc[j * MC + i];
-      long long at = j * ldc + i;
-      store(at, beta == 0 ? x : x + beta * load(at));
-    }
+// bias is entry i of p's bias.
+template <class T> T bias(const Product &p, long long i) {
+  switch (p.c_type) {
+  case F32: return (T)((const float *)p.bias)[i];
+  case F64: return (T)((const double *)p.bias)[i];
+  case F16: return (T)sim::half_to_f32(((const uint16_t *)p.bias)[i]);
+  default: return (T)sim::bfloat_to_f32(((const uint16_t *)p.bias)[i]);
+  }
 }
 
-template <class T> void finish(T *acc, const Product &p, void *c, long long at, int rows, int cols, T alpha, T beta) {
+// finish writes part of C, from row i and column j on, given what was summed for it.
+template <class T> void finish(T *acc, const Product &p, void *c, int i, int j, int rows, int cols, T alpha, T beta) {
+  auto each = [&](auto load, auto store) {
+    for (int y = 0; y < cols; y++)
+      for (int x = 0; x < rows; x++) {
+        long long at = (long long)(j + y) * p.ldc + i + x;
+        T v = alpha * acc[y * MC + x];
+        if (beta != 0) v += beta * load(at);
+        if (p.bias) v += bias<T>(p, i + x);
+        if (p.relu && (v < 0 || (v != v && p.nan_is_zero))) v = 0;
+        store(at, v);
+      }
+  };
   switch (p.c_type) {
   case F32: {
-    float *q = (float *)c + at;
-    return epilogue(acc, rows, cols, alpha, beta, p.ldc, [=](long long i) { return (T)q[i]; }, [=](long long i, T x) { q[i] = (float)x; });
+    float *q = (float *)c;
+    return each([=](long long at) { return (T)q[at]; }, [=](long long at, T v) { q[at] = (float)v; });
   }
   case F64: {
-    double *q = (double *)c + at;
-    return epilogue(acc, rows, cols, alpha, beta, p.ldc, [=](long long i) { return (T)q[i]; }, [=](long long i, T x) { q[i] = (double)x; });
+    double *q = (double *)c;
+    return each([=](long long at) { return (T)q[at]; }, [=](long long at, T v) { q[at] = (double)v; });
   }
   case F16: {
-    uint16_t *q = (uint16_t *)c + at;
-    return epilogue(
-        acc, rows, cols, alpha, beta, p.ldc, [=](long long i) { return (T)sim::half_to_f32(q[i]); },
-        [=](long long i, T x) { q[i] = sim::f32_to_half((float)x); });
+    uint16_t *q = (uint16_t *)c;
+    return each([=](long long at) { return (T)sim::half_to_f32(q[at]); }, [=](long long at, T v) { q[at] = sim::f32_to_half((float)v); });
   }
   default: {
-    uint16_t *q = (uint16_t *)c + at;
-    return epilogue(
-        acc, rows, cols, alpha, beta, p.ldc, [=](long long i) { return (T)sim::bfloat_to_f32(q[i]); },
-        [=](long long i, T x) { q[i] = sim::f32_to_bfloat((float)x); });
+    uint16_t *q = (uint16_t *)c;
+    return each([=](long long at) { return (T)sim::bfloat_to_f32(q[at]); }, [=](long long at, T v) { q[at] = sim::f32_to_bfloat((float)v); });
   }
   }
 }
@@ -153,7 +162,7 @@ template <class T> void run(const Product &p, const void *a, const void *b, void
         for (int y = 0; y < cols; y += NR)
           for (int x = 0; x < rows; x += MR) tile(depth, &pa[(size_t)x * depth], &pb[(size_t)y * depth], &acc[(size_t)y * MC + x], MC);
       }
-      finish(acc.data(), p, c, (long long)j * p.ldc + i, rows, cols, alpha, beta);
+      finish(acc.data(), p, c, i, j, rows, cols, alpha, beta);
     }
   }
 }

@@ -25,6 +25,9 @@ struct Product {
   const void *alpha_at, *beta_at; // on the device, of the compute type
   void *workspace;
   size_t workspace_bytes;
+  const void *bias; // of c_type, m numbers that are added to each column before rounding; null: none
+  bool relu;        // then max(x, 0)
+  bool nan_is_zero; // what relu makes of NaN
 };
 
 // multiply computes one of the products. Sums run upward over k in the compute type, with fused multiply-add.

@@ -1,9 +1,11 @@
 // bad.cpp CASE commits one fault and prints the result of the call that must tell it.
+#include <cstring>
 #include <functional>
 #include <map>
 #include <thread>
 
 #include "cu.h"
+#include "lt.h"
 #include "params.h"
 
 static Ptr x, y, half;
@@ -161,6 +163,20 @@ static const std::map<std::string, std::function<int()>> cases = {
        need(cublasSgemm_v2(h, 0, 0, 8, 8, 8, &one, x, 8, x, 8, &zero, y, 8));
        return broken(s, cublasSgemm_v2(h, 0, 0, 8, 8, 4, &one, x, 8, x, 8, &zero, y, 8));
      }},
+    {"capture_choice", // of an algorithm
+     [] {
+       LtProduct p(8, half);
+       Handle s = capturing();
+       return broken(s, p.choose());
+     }},
+    {"capture_fused",
+     [] {
+       LtProduct p(8, half);
+       need(p.choose());
+       Ptr workspace = alloc(1 << 20);
+       Handle s = capturing();
+       return broken(s, p.multiply(half, half, x, workspace, 1 << 20, s));
+     }},
     {"capture_legacy",
      [] {
        function("copy");
@@ -223,6 +239,26 @@ static const std::map<std::string, std::function<int()>> cases = {
          e = cuStreamEndCapture(s, &g);
        }).join();
        return broken(s, e);
+     }},
+
+    // cublasLt.
+    {"fused", [] { LtProduct p(8, half); need(p.choose()); return p.multiply(half, half, x, alloc(1 << 20), 1 << 20, stream()); }},
+    {"fused_uneven", [] { return LtProduct(9, half).choose(); }},
+    {"fused_misaligned", // 256 bytes were promised
+     [] {
+       LtProduct p(8, half);
+       need(p.choose());
+       Ptr to = alloc(4096);
+       return p.multiply(half, half, to + 16, alloc(1 << 20), 1 << 20, stream());
+     }},
+    {"fused_no_workspace", [] { LtProduct p(8, half); need(p.choose()); return p.multiply(half, half, x, 0, 0, stream()); }},
+    {"fused_no_choice", [] { LtProduct p(8, half); return p.multiply(half, half, x, alloc(1 << 20), 1 << 20, stream()); }},
+    {"fused_other_choice",
+     [] {
+       LtProduct p(8, half), q(16, half);
+       need(p.choose());
+       memcpy(q.result, p.result, sizeof p.result);
+       return q.multiply(alloc(4096), half, alloc(4096), alloc(1 << 20), 1 << 20, stream());
      }},
 
     // What must be asked for within limits.
