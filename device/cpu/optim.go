@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 const optimBlock = 8192 // elements of a part
@@ -54,6 +55,7 @@ func (d *Device) SGD(w, g, buf, hyper device.View, p device.SGD) bool {
 func sgd[T float](d *Device, w, g, buf, hyper device.View, hyp func() [device.HyperLen]float64, p device.SGD) {
 	n := w.Len()
 	ws, gs := slice[T](w)[:n], slice[T](g)[:n]
+	l := levelFor[T]()
 	var bs []T
 	writes, reads := []device.View{w}, []device.View{w, g, hyper}
 	if p.Momentum != 0 {
@@ -68,35 +70,16 @@ func sgd[T float](d *Device, w, g, buf, hyper device.View, hyp func() [device.Hy
 				return
 			}
 			lo, hi := part*optimBlock, min(n, (part+1)*optimBlock)
-			lr, scale, first := T(h[device.HyperLR]), T(h[device.HyperGradScale]), h[device.HyperStep] <= 1
-			shrink, decay := T(1), T(p.WeightDecay)
+			s := simd.SGD[T]{Shrink: 1, Scale: T(h[device.HyperGradScale]), Decay: T(p.WeightDecay), LR: T(h[device.HyperLR]),
+				Momentum: T(p.Momentum), Damp: T(1 - p.Dampening), First: h[device.HyperStep] <= 1, Nesterov: p.Nesterov}
 			if p.Decoupled {
-				shrink, decay = T(1-h[device.HyperLR]*p.WeightDecay), 0
+				s.Shrink, s.Decay = T(1-h[device.HyperLR]*p.WeightDecay), 0
 			}
-			w := ws[lo:hi]
-			g := gs[lo:hi][:len(w)]
-			mom, damp := T(p.Momentum), T(1-p.Dampening)
-			if bs == nil {
-				for i, x := range w {
-					x *= shrink
-					w[i] = x - lr*(scale*g[i]+decay*x)
-				}
-				return
+			var b []T
+			if bs != nil {
+				b = bs[lo:hi]
 			}
-			b := bs[lo:hi][:len(w)]
-			for i, x := range w {
-				x *= shrink
-				v := scale*g[i] + decay*x
-				m := v
-				if !first {
-					m = mom*b[i] + damp*v
-				}
-				b[i] = m
-				if p.Nesterov {
-					m = v + mom*m
-				}
-				w[i] = x - lr*m
-			}
+			s.Run(l, ws[lo:hi], b, gs[lo:hi])
 		},
 	})
 }
@@ -123,6 +106,7 @@ func (d *Device) Adam(w, g, m, v, vmax, hyper device.View, p device.Adam) bool {
 func adam[T float](d *Device, w, g, m, v, vmax, hyper device.View, hyp func() [device.HyperLen]float64, p device.Adam) {
 	n := w.Len()
 	ws, gs, ms, vs := slice[T](w)[:n], slice[T](g)[:n], slice[T](m)[:n], slice[T](v)[:n]
+	l := levelFor[T]()
 	var xs []T
 	writes, reads := []device.View{w, m, v}, []device.View{w, g, m, v, hyper}
 	if p.AMSGrad {
@@ -138,32 +122,16 @@ func adam[T float](d *Device, w, g, m, v, vmax, hyper device.View, hyp func() [d
 			}
 			lo, hi := part*optimBlock, min(n, (part+1)*optimBlock)
 			lr, t := h[device.HyperLR], h[device.HyperStep]
-			rate := T(lr / (1 - math.Pow(p.Beta1, t)))
-			root := T(math.Sqrt(1 - math.Pow(p.Beta2, t)))
-			scale, eps := T(h[device.HyperGradScale]), T(p.Eps)
-			shrink, decay := T(1), T(p.WeightDecay)
+			s := simd.Adam[T]{Shrink: 1, Scale: T(h[device.HyperGradScale]), Decay: T(p.WeightDecay), Rate: T(lr / (1 - math.Pow(p.Beta1, t))),
+				Root: T(math.Sqrt(1 - math.Pow(p.Beta2, t))), Eps: T(p.Eps), C1: T(1 - p.Beta1), B2: T(p.Beta2), C2: T(1 - p.Beta2)}
 			if p.Decoupled {
-				shrink, decay = T(1-lr*p.WeightDecay), 0
+				s.Shrink, s.Decay = T(1-lr*p.WeightDecay), 0
 			}
-			c1, b2, c2 := T(1-p.Beta1), T(p.Beta2), T(1-p.Beta2)
-			w := ws[lo:hi]
-			g, m, v := gs[lo:hi][:len(w)], ms[lo:hi][:len(w)], vs[lo:hi][:len(w)]
-			for i, x := range w {
-				x *= shrink
-				q := scale*g[i] + decay*x
-				a := m[i] + c1*(q-m[i])
-				b := b2*v[i] + c2*q*q
-				m[i], v[i] = a, b
-				if xs != nil {
-					if top := xs[lo+i]; b < top {
-						b = top
-					}
-					xs[lo+i] = b
-				}
-				w[i] = x - rate*(a/(sqrt(b)/root+eps))
+			var top []T
+			if xs != nil {
+				top = xs[lo:hi]
 			}
+			s.Run(l, ws[lo:hi], ms[lo:hi], vs[lo:hi], top, gs[lo:hi])
 		},
 	})
 }
-
-func sqrt[T float](x T) T { return T(math.Sqrt(float64(x))) }

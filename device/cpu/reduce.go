@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 var reduceNames = func() (s []string) {
@@ -200,6 +201,11 @@ func (r *reduction) stretch(x, lo, hi int) partial {
 func (r *reduction) run(at, str, count, first int) partial {
 	switch r.xs.typ {
 	case device.F32:
+		if str == 1 && count >= 8 {
+			if p, ok := foldVector(r.op, r.xs.f32[at:at+count]); ok {
+				return p
+			}
+		}
 		return foldRun(r.op, r.xs.f32, at, str, count, first)
 	case device.F64:
 		return foldRun(r.op, r.xs.f64, at, str, count, first)
@@ -214,6 +220,22 @@ func (r *reduction) run(at, str, count, first int) partial {
 		r.merge(&p, foldRun(r.op, one[:], 0, 1, 1, first+i))
 	}
 	return p
+}
+
+// foldVector is foldRun of what lies side by side, for what vector kernels do; false for other ops.
+func foldVector(op device.RedOp, x []float32) (partial, bool) {
+	l := levelFor[float32]()
+	switch op {
+	case device.Sum:
+		return partial{simd.Sum(l, x), -1}, true
+	case device.SumSq:
+		return partial{simd.Dot(l, x, x), -1}, true
+	case device.ReduceMax:
+		return partial{float64(simd.Largest(l, x)), 0}, true
+	case device.MaxAbs:
+		return partial{float64(simd.MaxAbs(l, x)), 0}, true
+	}
+	return partial{}, false
 }
 
 func foldRun[T float32 | float64 | int32 | uint8](op device.RedOp, s []T, at, str, count, first int) partial {
@@ -315,6 +337,11 @@ func (r reduction) columns(d *Device) []phase {
 			acc[i] = r.start()
 		}
 		x, _ := r.kept.at(o * k)
+		if lo := b * tall; r.op == device.Sum && r.xs.typ == device.F32 && r.over.rank == 1 && r.over.strX[0] > 0 { // the gradient of a bias
+			str := r.over.strX[0]
+			simd.SumRows(levelFor[float32](), acc, r.xs.f32[r.x0+x+c+lo*str:], min(tall, r.n-lo), str)
+			return
+		}
 		for i := b * tall; i < min(r.n, (b+1)*tall); i++ {
 			off, _ := r.over.at(i)
 			r.fold(acc, r.x0+x+c+off, scratchOf[float64](d, worker, width))
@@ -337,7 +364,7 @@ func (r reduction) columns(d *Device) []phase {
 
 // fold folds the row of len(acc) elements at at into acc.
 func (r *reduction) fold(acc []float64, at int, buf []float64) {
-	if r.op == device.Sum && r.xs.typ == device.F32 { // the gradient of a bias
+	if r.op == device.Sum && r.xs.typ == device.F32 {
 		for i, v := range r.xs.f32[at : at+len(acc)] {
 			acc[i] += float64(v)
 		}

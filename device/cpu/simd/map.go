@@ -20,7 +20,7 @@ type Map[T Float] struct {
 type vec struct {
 	n      int
 	at     [5]*float32 // those that are written come first
-	k      [8]float32
+	k      [9]float32
 	stream int
 	nan    int
 	lanes  [8]float64 // what a fold comes to in each lane: f64, or twice as many f32
@@ -28,20 +28,28 @@ type vec struct {
 
 // run runs a kernel on the first n elements of arrays; false if there is none.
 func (m Map[T]) run(kernel, n int, a, b T, arrays ...[]T) bool {
+	return runs(m.Level, kernel, n, m.Stream, []T{a, b}, arrays...)
+}
+
+// runs is run with any numbers.
+func runs[T Float](l Level, kernel, n int, stream bool, k []T, arrays ...[]T) bool {
 	if n == 0 {
 		return true
 	}
-	if m.Level == Generic || !is32[T]() {
+	if l == Generic || !is32[T]() {
 		return false
 	}
-	v := vec{n: n, k: [8]float32{float32(a), float32(b)}}
-	for i, x := range arrays {
-		v.at[i] = (*float32)(unsafe.Pointer(unsafe.SliceData(x[:n])))
+	v := vec{n: n}
+	for i, x := range k {
+		v.k[i] = float32(x)
 	}
-	if m.Stream && uintptr(unsafe.Pointer(v.at[0]))%uintptr(2*m.Level.Panel()) == 0 {
+	for i, x := range arrays {
+		v.at[i] = ptr32(x[:n])
+	}
+	if stream && uintptr(unsafe.Pointer(v.at[0]))%uintptr(2*l.Panel()) == 0 {
 		v.stream = 1
 	}
-	return maps(m.Level, kernel, &v)
+	return maps(l, kernel, &v)
 }
 
 // each is y[i] = f(x[i]) with the function of the type: one call for an element, where a generic one would make two.

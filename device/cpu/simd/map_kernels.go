@@ -44,6 +44,13 @@ const (
 	kernelSoftmaxGrad
 	kernelLogSoftmaxGrad
 	kernelWhere
+	kernelSgd
+	kernelSgdFirst
+	kernelSgdFirstNesterov
+	kernelSgdMomentum
+	kernelSgdNesterov
+	kernelAdam
+	kernelAdamMax
 	kernelSum
 	kernelDot
 	kernelLargest

@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // unary is a kernel from array 1 to array 0.
 func unary(name string, f func(b *body, x val) val) kernel {
@@ -106,8 +109,8 @@ var maps = []kernel{
 }
 
 func mapFile(i isa) *file {
-	f := newVectors("Functions of elements, see Map.", i)
-	for _, k := range maps {
+	f := newVectors("Functions of elements, updates and sums, see map.go, optim.go and fold.go.", i)
+	for _, k := range slices.Concat(maps, optimisers) {
 		f.elementwise(k)
 	}
 	for _, k := range folds {
@@ -118,7 +121,7 @@ func mapFile(i isa) *file {
 
 func mapNumbers() *file {
 	var names []string
-	for _, k := range maps {
+	for _, k := range slices.Concat(maps, optimisers) {
 		names = append(names, k.name)
 	}
 	for _, k := range folds {

@@ -9,8 +9,8 @@ import (
 // Offsets of the fields of simd.vec. A test holds them against the structure.
 const (
 	vecN, vecAt, vecK = 0, 8, 48
-	vecStream, vecNaN = 80, 88
-	vecLanes          = 96
+	vecStream, vecNaN = 88, 96
+	vecLanes          = 104
 )
 
 // arrays are registers that hold the addresses of a call's arrays.
