@@ -34,6 +34,7 @@ type Device struct {
 	pool  *pool
 	hooks []*hook
 	live  int // bytes
+	mems  map[*memory]struct{}
 
 	mu  sync.Mutex // guards err: kernels fail on any thread
 	err error
@@ -55,7 +56,7 @@ func Open(o device.Options) *Device {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return &Device{pool: newPool(n), perWorker: make([][]byte, n)}
+	return &Device{pool: newPool(n), perWorker: make([][]byte, n), mems: map[*memory]struct{}{}}
 }
 
 // Name is "cpu".
@@ -108,12 +109,15 @@ func (d *Device) Sync() error {
 	return err
 }
 
-// Close stops the threads.
+// Close stops the threads and gives back what is still allocated.
 func (d *Device) Close() error {
 	if d.plan == nil {
 		d.pool.close()
 	}
 	d.common, d.perWorker = nil, nil
+	for m := range d.mems {
+		m.drop()
+	}
 	if d.live != 0 {
 		return fmt.Errorf("cpu: closed with %d bytes still allocated", d.live)
 	}
@@ -186,6 +190,8 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 	}
 	if d.rec != nil {
 		d.rec.phases = append(d.rec.phases, phases...)
+		d.rec.uses(writes)
+		d.rec.uses(reads)
 		return
 	}
 	for i := range phases {

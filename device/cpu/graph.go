@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/acumen-ml/acumen/device"
 )
@@ -10,6 +11,15 @@ import (
 type graph struct {
 	d      *Device
 	phases []phase
+	mems   []*memory // what the phases read and write
+}
+
+func (g *graph) uses(views []device.View) {
+	for _, v := range views {
+		if m, ok := v.Mem.(*memory); ok && !slices.Contains(g.mems, m) {
+			g.mems = append(g.mems, m)
+		}
+	}
 }
 
 // Capture records the calls of step.
@@ -57,6 +67,9 @@ func (g *graph) Launch() {
 	if hooked && !d.before(device.Call{Kernel: "Launch"}) {
 		return
 	}
+	for _, m := range g.mems {
+		m.check()
+	}
 	for i := range g.phases {
 		if d.failed() != nil { // a call of this launch: those after it do nothing
 			break
@@ -69,4 +82,4 @@ func (g *graph) Launch() {
 }
 
 // Close drops the recording.
-func (g *graph) Close() { g.phases = nil }
+func (g *graph) Close() { g.phases, g.mems = nil, nil }

@@ -121,7 +121,7 @@ func TestHooksAroundTransfers(t *testing.T) {
 func TestMemory(t *testing.T) {
 	d := Open(device.Options{Threads: 1})
 	var all []device.Memory
-	for _, n := range []int{0, 1, 63, 64, 65, 100000} {
+	for _, n := range []int{0, 1, 63, 64, 65, 100000, 3 << 20} {
 		m, err := d.Alloc(n)
 		require.NoError(t, err)
 		assert.Equal(t, n, m.Bytes())
@@ -130,12 +130,19 @@ func TestMemory(t *testing.T) {
 		}
 		all = append(all, m)
 	}
-	assert.ErrorContains(t, d.Close(), "100193 bytes")
+	last := device.Make(all[6], device.F32, 0, 1<<18)
+	d.Fill(last, 3)
+	g, err := d.Capture(func() { d.Copy(last, last) })
+	require.NoError(t, err)
+	assert.ErrorContains(t, d.Close(), "3245921 bytes")
 	for _, m := range all {
 		m.Free()
 	}
 	assert.NoError(t, d.Close())
-	assert.Panics(t, func() { d.Fill(device.Make(all[5], device.F32, 0, 1), 0) }, "use after Free")
+	const want = "cpu: use of freed memory"
+	assert.PanicsWithValue(t, want, func() { d.Fill(device.Make(all[5], device.F32, 0, 1), 0) })
+	assert.PanicsWithValue(t, want, func() { d.Fill(last, 0) })
+	assert.PanicsWithValue(t, want, g.Launch)
 }
 
 func TestOpenSaysThreads(t *testing.T) {

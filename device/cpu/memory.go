@@ -16,19 +16,24 @@ const line = 64
 
 // memory is one allocation.
 type memory struct {
-	d     *Device
-	data  []byte
-	size  int
-	freed bool
+	d       *Device
+	data    []byte
+	size    int
+	freed   bool   // Free was called
+	gone    bool   // by Free or by Close
+	release func() // gives data back, if it is not the collector's
 }
 
 // aligned is n bytes of zeros on a cache line.
 func aligned(n int) []byte {
 	raw := make([]uint64, (n+line)/8+1)
 	all := unsafe.Slice((*byte)(unsafe.Pointer(&raw[0])), 8*len(raw))
-	off := int(-uintptr(unsafe.Pointer(&raw[0])) % line)
+	off := misaligned(all, line)
 	return all[off : off+n : off+n]
 }
+
+// misaligned is how many bytes b lacks to a multiple of a power of two.
+func misaligned(b []byte, to int) int { return int(-uintptr(unsafe.Pointer(&b[0])) % uintptr(to)) }
 
 // Alloc gives bytes bytes on a cache line.
 func (d *Device) Alloc(bytes int) (device.Memory, error) {
@@ -46,8 +51,18 @@ func (d *Device) Alloc(bytes int) (device.Memory, error) {
 			return nil, &device.OutOfMemory{Device: "cpu", Asked: bytes, Held: d.live, Free: free}
 		}
 	}
-	m := &memory{d: d, data: aligned(bytes), size: bytes}
+	m := &memory{d: d, size: bytes}
+	if bytes < offHeap {
+		m.data = aligned(bytes)
+	} else {
+		var err error
+		if m.data, m.release, err = pages(bytes); err != nil {
+			free, _ := available()
+			return nil, &device.OutOfMemory{Device: "cpu", Asked: bytes, Held: d.live, Free: free}
+		}
+	}
 	d.live += bytes
+	d.mems[m] = struct{}{}
 	return m, nil
 }
 
@@ -77,8 +92,25 @@ func (m *memory) Free() {
 	case m.freed:
 		m.d.fail(errors.New("cpu: memory freed twice"))
 	default:
-		m.freed, m.data = true, nil
+		m.freed = true
 		m.d.live -= m.size
+		m.drop()
+	}
+}
+
+// drop gives the bytes back.
+func (m *memory) drop() {
+	if m.release != nil && !m.gone {
+		m.release()
+	}
+	m.gone, m.data = true, nil
+	delete(m.d.mems, m)
+}
+
+// check panics if the memory is no longer there.
+func (m *memory) check() {
+	if m.gone {
+		panic("cpu: use of freed memory")
 	}
 }
 
@@ -102,9 +134,7 @@ func slice[T any](v device.View) []T {
 	if !ok {
 		return nowhere[T](v)
 	}
-	if m.freed {
-		panic("cpu: use of freed memory")
-	}
+	m.check()
 	all := cast[T](m.data)
 	if v.Off > len(all) {
 		panic(fmt.Sprintf("cpu: view %s begins at element %d of %d", v, v.Off, len(all)))
