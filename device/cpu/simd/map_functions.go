@@ -162,7 +162,7 @@ func (m Map[T]) ErfGrad(dx, dy, x []T) {
 	}
 	dy, x = dy[:len(dx)], x[:len(dx)]
 	for i, g := range dy {
-		dx[i] = g * (2 / math.SqrtPi) * exp(-x[i]*x[i])
+		dx[i] = g * (2 / math.SqrtPi * exp(-x[i]*x[i])) // the largest g stays finite
 	}
 }
 
