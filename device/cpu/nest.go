@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // partSize is about how many elements a part of an elementwise kernel has; block is how many are worked on at a time,
@@ -209,15 +210,29 @@ func load[C number](t *typed, at, str, n int, buf []C) []C {
 	case device.I32:
 		loadAs(buf, t.i32, at, str)
 	case device.F16:
+		if w, ok := floats(buf); ok && str == 1 && simd.FromF16(simd.Active(), w, t.u16[at:at+len(w)]) {
+			break
+		}
 		for i := range buf {
 			buf[i] = C(device.F16ToF32(t.u16[at+i*str]))
 		}
 	case device.BF16:
+		if w, ok := floats(buf); ok && str == 1 && simd.FromBF16(simd.Active(), w, t.u16[at:at+len(w)]) {
+			break
+		}
 		for i := range buf {
 			buf[i] = C(device.BF16ToF32(t.u16[at+i*str]))
 		}
 	}
 	return buf
+}
+
+// floats is x if it is of f32.
+func floats[C number](x []C) ([]float32, bool) {
+	if _, ok := any(C(0)).(float32); !ok {
+		return nil, false
+	}
+	return *(*[]float32)(unsafe.Pointer(&x)), true
 }
 
 func loadAs[C number, T float32 | float64 | uint8 | int32](buf []C, s []T, at, str int) {
@@ -247,10 +262,16 @@ func store[C number](t *typed, at, str int, x []C) {
 	case device.F64:
 		storeAs(t.f64, at, str, x)
 	case device.F16:
+		if w, ok := floats(x); ok && str == 1 && simd.ToF16(simd.Active(), t.u16[at:at+len(w)], w) {
+			return
+		}
 		for i, v := range x {
 			t.u16[at+i*str] = device.F64ToF16(float64(v))
 		}
 	case device.BF16:
+		if w, ok := floats(x); ok && str == 1 && simd.ToBF16(simd.Active(), t.u16[at:at+len(w)], w) {
+			return
+		}
 		for i, v := range x {
 			t.u16[at+i*str] = device.F64ToBF16(float64(v))
 		}

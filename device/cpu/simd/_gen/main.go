@@ -13,6 +13,7 @@ var families = map[string]func(isa) *file{
 	"batchnorm": batchNormFile,
 	"copy":      copyFile,
 	"depthwise": depthwiseFile,
+	"half":      halfFile,
 	"map":       mapFile,
 	"pool2d":    pool2dFile,
 	"rows":      rowsFile,
