@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // Dropout is y[e] = 0 where u[e] < p, else x[e]/(1-p); u are the numbers of a Uniform draw of y's shape (see
@@ -24,22 +25,22 @@ func (d *Device) Dropout(y, x, state device.View, stream uint32, p float64) bool
 }
 
 func dropout[T float](d *Device, y, x, state device.View, stream uint32, p float64) {
-	const block = 4096 // a multiple of 4, the numbers of one Philox call
+	const block, some = 4096, 1024 // elements of a part, and how many words there are at a time
 	n := y.Len()
 	ys, xs, st := slice[T](y)[:n], slice[T](x)[:n], slice[int32](state)[:4]
 	scale := T(1 / (1 - p))
 	limit := uint32(math.Ceil(float64(float32(p)) * (1 << 24))) // u < p as u = (word >> 8) / 2^24
+	m := mapOf[T](y, x)
+	d.reserve(4 * some)
 	d.enqueue("Dropout", []device.View{y}, []device.View{x, state}, float64(n), phase{
 		n: (n + block - 1) / block,
-		run: func(part, _ int) {
+		run: func(part, worker int) {
 			key := [2]uint32{uint32(st[0]), uint32(st[1])}
-			for e := part * block; e < min(n, (part+1)*block); e += 4 {
-				u := device.Philox([4]uint32{uint32(e / 4), stream, uint32(st[2]), uint32(st[3])}, key)
-				to := ys[e:min(e+4, n)]
-				for i, x := range xs[e:][:len(to)] {
-					pair := [2]T{x * scale, 0} // chosen by an index: a branch on random bits is missed half of the time
-					to[i] = pair[(u[i&3]>>8-limit)>>31]
-				}
+			for lo := part * block; lo < min(n, (part+1)*block); lo += some {
+				hi := min(lo+some, n)
+				words := scratchOf[uint32](d, worker, hi-lo)
+				simd.Philox(simd.Active(), words, [4]uint32{uint32(lo / 4), stream, uint32(st[2]), uint32(st[3])}, key)
+				m.Dropout(ys[lo:hi], xs[lo:hi], words, limit, scale)
 			}
 		},
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 var randomNames = [...]string{device.Uniform: "Random.uniform", device.Normal: "Random.normal", device.Bits: "Random.bits", device.Permutation: "Random.permutation"}
@@ -26,8 +27,11 @@ func (d *Device) Random(y device.View, dist device.Dist, state device.View, stre
 	_, str := order.inner()
 	inner, _ := order.inner()
 	ys, y0 := &mem[0], y.Off
-	const chunk = 2048 // a multiple of 4, the words of one Philox call
-	p := phase{n: (n + chunk - 1) / chunk, run: func(part, _ int) {
+	const chunk = 2048                                                                    // a multiple of 4, the words of one Philox call
+	even := dist == device.Uniform && y.Type == device.F32 && str == 1 && order.rank <= 1 // what a vector kernel fills
+	m := mapOf[float32](y)
+	d.reserve(4 * chunk)
+	p := phase{n: (n + chunk - 1) / chunk, run: func(part, worker int) {
 		key := [2]uint32{uint32(st[0]), uint32(st[1])}
 		lo, hi := part*chunk, min(n, (part+1)*chunk)
 		if dist == device.Permutation {
@@ -38,8 +42,14 @@ func (d *Device) Random(y device.View, dist device.Dist, state device.View, stre
 			}
 			return
 		}
+		words := scratchOf[uint32](d, worker, (hi-lo+3)&^3)
+		simd.Philox(simd.Active(), words, [4]uint32{uint32(lo / 4), stream, uint32(st[2]), uint32(st[3])}, key)
+		if even {
+			m.Uniform(ys.f32[y0+lo:y0+hi], words)
+			return
+		}
 		for e := lo; e < hi; e += 4 {
-			u := device.Philox([4]uint32{uint32(e / 4), stream, uint32(st[2]), uint32(st[3])}, key)
+			u := words[e-lo:][:4]
 			w := min(4, hi-e)
 			if dist == device.Bits {
 				for i := range w {

@@ -56,6 +56,8 @@ var mapCases = []mapCase{
 	{"min", func(m Map[float32], y, a, b, c []float32) { m.Min(y, a, b) }, 0},
 	{"eq", func(m Map[float32], y, a, b, c []float32) { m.Eq(y, a, b) }, 0},
 	{"lt", func(m Map[float32], y, a, b, c []float32) { m.Lt(y, a, b) }, 0},
+	{"uniform", func(m Map[float32], y, a, b, c []float32) { m.Uniform(y, bitsOf(b)) }, 0},
+	{"dropout", func(m Map[float32], y, a, b, c []float32) { m.Dropout(y, a, bitsOf(b), 0x3f0000, 1.5) }, 0},
 	{"where", func(m Map[float32], y, a, b, c []float32) { m.Where(y, a, b, c) }, 0},
 	{"centre", func(m Map[float32], y, a, b, c []float32) { m.Centre(y, a, 1.5, 0.25) }, 0},
 	{"softmaxGrad", func(m Map[float32], y, a, b, c []float32) { m.SoftmaxGrad(y, a, b, 0.3) }, 0},

@@ -40,6 +40,8 @@ const (
 	kernelMin
 	kernelEq
 	kernelLt
+	kernelUniform
+	kernelDropout
 	kernelCentre
 	kernelSoftmaxGrad
 	kernelLogSoftmaxGrad

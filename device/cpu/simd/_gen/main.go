@@ -15,6 +15,7 @@ var families = map[string]func(isa) *file{
 	"depthwise": depthwiseFile,
 	"half":      halfFile,
 	"map":       mapFile,
+	"philox":    philoxFile,
 	"pool2d":    pool2dFile,
 	"rows":      rowsFile,
 	"tile":      tileFile,

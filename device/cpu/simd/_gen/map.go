@@ -99,6 +99,13 @@ var maps = []kernel{
 	binary("min", func(b *body, x, y val) val { return b.propagated(b.min(y, x), x) }),
 	binary("eq", func(b *body, x, y val) val { return b.truth(b.compare(x, cmpEq, y)) }),
 	binary("lt", func(b *body, x, y val) val { return b.truth(b.compare(x, cmpLess, y)) }),
+	// of random words, whose upper 24 bits count
+	unary("uniform", func(b *body, u val) val { return b.mul(b.fromInt(b.shr(u, "$8")), b.f(0x1p-24)) }),
+	binary("dropout", func(b *body, x, u val) val {
+		kept := b.compare(b.fromInt(b.shr(u, "$8")), cmpNotLess, b.param(1))
+		return b.keep(kept, b.mul(x, b.param(0)))
+	}),
+
 	// rows of softmax
 	{"centre", func(b *body) []val { return []val{b.sub(b.sub(b.load(1), b.param(0)), b.param(1))} }},
 	{"softmaxGrad", func(b *body) []val { return []val{b.mul(b.load(2), b.sub(b.load(1), b.param(0)))} }},
