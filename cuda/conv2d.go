@@ -19,8 +19,7 @@ type conv2DParams struct {
 	splits, rows, cols                               int32
 	act, biasType, yType, together                   int32
 	beta                                             float32
-	staged, pool                                     int32
-	_                                                int32
+	staged, pool, each                               int32
 }
 
 // conv2DKernels are the kernels of a pass for a type: by tile, those that read 16 bytes of channels at a time and those
@@ -52,7 +51,6 @@ var (
 	kConv2DTensor = [...][3]conv2DKernels{
 		device.F32: conv2DTensorKernels("tf32"), device.F16: conv2DTensorKernels("f16"), device.BF16: conv2DTensorKernels("bf16"),
 	}
-	kConv2DStaged     = [...][2]conv2DKernels{device.F16: conv2DStagedKernels("f16"), device.BF16: conv2DStagedKernels("bf16")}
 	kConv2DFinish     = [...]kernelID{device.F32: kernel("conv2d", "conv2d_finish_f32"), device.F16: kernel("conv2d", "conv2d_finish_f16"), device.BF16: kernel("conv2d", "conv2d_finish_bf16")}
 	kConv2DGradFinish = kernel("conv2d_grad", "conv2d_dw_finish")
 )
@@ -62,14 +60,6 @@ func conv2DTensorKernels(typ string) [3]conv2DKernels {
 		convForward:    conv2DKernelsOf("conv2d_mma_"+typ, "conv2d", typ, conv2DTiles, conv2DSingle),
 		convGradInput:  conv2DKernelsOf("conv2d_mma_"+typ, "conv2d_dx", typ, conv2DTiles, conv2DSingle),
 		convGradWeight: conv2DKernelsOf("conv2d_mma_grad", "conv2d_dw", typ, [][2]int{{128, 128}, {64, 128}, {64, 64}}, [][2]int{{64, 64}}),
-	}
-}
-
-func conv2DStagedKernels(typ string) [2]conv2DKernels {
-	tiles := [][2]int{{128, 64}, {128, 32}}
-	return [2]conv2DKernels{
-		convForward:   conv2DKernelsOf("conv2d_mma_staged", "conv2d_staged", typ, tiles, nil),
-		convGradInput: conv2DKernelsOf("conv2d_mma_staged", "conv2d_dx_staged", typ, tiles, nil),
 	}
 }
 
@@ -182,7 +172,7 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	}
 	if c.path != convDepthwise {
 		rows, cols := c.tiles()
-		q.rows, q.cols = int32(rows), int32(cols)
+		q.rows, q.cols, q.each = int32(partsOf(rows, c.each)), int32(cols), int32(c.each)
 	}
 	gh, gw := int32(gcd(int(p.StrideH), int(p.DilH))), int32(gcd(int(p.StrideW), int(p.DilW)))
 	q.tapH, q.offH, q.tapW, q.offW = p.StrideH/gh, p.DilH/gh, p.StrideW/gw, p.DilW/gw
@@ -199,8 +189,11 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 		}
 	}
 	q.together = flag(fours%4 == 0)
-	if c.path == convStaged {
+	switch c.path {
+	case convStaged:
 		q.staged = int32(c.staged())
+	case convResident:
+		q.staged = int32(c.slice())
 	}
 	return q
 }
@@ -208,7 +201,7 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 // launch is the kernel that serves c, its grid, the threads of a block and its bytes of shared memory.
 func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint32) {
 	rows, cols := c.tiles()
-	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
+	grid = [3]uint32{uint32(partsOf(rows, c.each) * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
 	threads, shared = 256, uint32(c.plainShared())
@@ -219,6 +212,9 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	case convStaged:
 		of = &kConv2DStaged[c.typ][c.pass]
 		threads, shared = 128, uint32(c.stagedShared())
+	case convResident:
+		of = &kConv2DResident[c.typ][c.pass]
+		threads, shared = 128, uint32(c.residentShared())
 	}
 	k = of.whole[tile]
 	if !c.whole {

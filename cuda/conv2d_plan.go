@@ -13,6 +13,7 @@ const (
 	convPlain     conv2DPath = iota // f32 on CUDA cores
 	convTensor                      // f16, bf16, and f32 rounded to TF32, on tensor cores
 	convStaged                      // f16 and bf16 of stride 1 on tensor cores, pixels staged once for all taps
+	convResident                    // so, and the weights stay in shared memory for several tiles
 	convDepthwise                   // one channel a group
 )
 
@@ -54,6 +55,7 @@ type conv2DPlan struct {
 
 	pool    bool // windows of 2x2, whose pixels yh and yw count
 	moments bool // of what is written are wanted
+	each    int  // rows of tiles that a block has, where the weights stay with it
 }
 
 // planConv2D chooses for y = act(conv(x, w) + b); false: not served.
@@ -93,7 +95,7 @@ func newConv2DPlan(pass conv2DPass, in, out, w, x, y device.View, p device.Conv2
 	}
 	c = conv2DPlan{
 		pass: pass, typ: x.Type, p: p, images: x.D(0), xh: x.D(1), xw: x.D(2), yh: y.D(1), yw: y.D(2),
-		xc: x.D(3) / g, yc: y.D(3) / g, kh: w.D(1), kw: w.D(2), phases: 1, splits: 1,
+		xc: x.D(3) / g, yc: y.D(3) / g, kh: w.D(1), kw: w.D(2), phases: 1, splits: 1, each: 1,
 	}
 	if pass == convGradInput {
 		c.phases = int(p.StrideH) * int(p.StrideW)
@@ -130,8 +132,8 @@ func newConv2DPlan(pass conv2DPass, in, out, w, x, y device.View, p device.Conv2
 	switch {
 	case !c.whole:
 		c.anyTile()
-	case c.stages():
-		c.path = convStaged
+	case c.stageable():
+		c.stage(can.shared)
 	}
 	return c, true
 }
@@ -252,38 +254,6 @@ func (c *conv2DPlan) anyTile() {
 		return
 	}
 	c.tileM, c.tileN = 64, 64
-}
-
-// stages reports whether the pixels that a block meets fit into shared memory, and are worth it: each serves several taps,
-// and the tile is one whose product with the weights leaves shared memory time.
-func (c *conv2DPlan) stages() bool {
-	return c.path == convTensor && c.typ != device.F32 && c.pass != convGradWeight && c.splits == 1 && c.tileM == 128 && c.tileN <= 64 &&
-		c.p.StrideH == 1 && c.p.StrideW == 1 && c.kh*c.kw >= 4 && (c.xc <= 32 || c.xc%32 == 0) && c.stagedShared() <= conv2DShared
-}
-
-// staged is the bytes of a slice of the channels of as many pixels, with those around them, as 128 neighbours can meet.
-func (c *conv2DPlan) staged() int {
-	spanH, spanW := (c.kh-1)*int(c.p.DilH), (c.kw-1)*int(c.p.DilW)
-	rows := 126/c.yw + 2          // that 128 pixels lie in
-	images := 126/(c.yh*c.yw) + 2 // likewise
-	if c.pool {
-		rows = 2 * (60/c.yw + 2) // 32 windows
-	}
-	bytes := (rows + images*spanH) * (c.yw + spanW) * min(c.xc, 32) * c.typ.Size()
-	return roundUp(bytes, 128) // chunks are permuted within so many
-}
-
-// stagedShared is the shared memory of a block: three stages of weights, one slice of pixels or two, a chunk of zeros;
-// later 32 rows of sums of each row of warps, with their places, or maxima with theirs and the bias.
-func (c *conv2DPlan) stagedShared() int {
-	pixels, rows := c.staged(), 64
-	if c.xc > 32 {
-		pixels *= 2
-	}
-	if c.tileN == 32 {
-		rows = 128
-	}
-	return max(3*64*c.tileN+pixels+16, rows*((c.tileN+4)*4+8)+4*c.tileN)
 }
 
 // tiles are the rows and columns of tiles.

@@ -15,7 +15,9 @@ func (nowhere) Bytes() int { return 1 << 40 }
 func (nowhere) Free()      {}
 
 func TestConv2DPlan(t *testing.T) {
-	all := abilities{blas: true, tensor: true}
+	all := abilities{blas: true, tensor: true, shared: conv2DShared}
+	h100, a100, ada := all, all, all
+	h100.shared, a100.shared, ada.shared = sharedLimit(9, 0), sharedLimit(8, 0), sharedLimit(8, 9)
 	for _, c := range []struct {
 		typ                            device.DType
 		n, h, w, c, o, k               int
@@ -26,11 +28,18 @@ func TestConv2DPlan(t *testing.T) {
 		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "staged 128x64/1 whole", "staged 128x32/1 whole", "tensor 64x128/132 whole"},
 		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "staged 128x64/1 whole", "tensor 128x128/26 whole"},
 		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x128/1 whole", "tensor 128x128/7 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, h100, "resident 128x64/1 whole by 9", "resident 128x32/1 whole by 9", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 64, 3, 1, 1, 1, h100, "resident 128x64/1 whole by 2", "resident 128x64/1 whole by 2", "tensor 64x128/52 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "resident 128x64/1 whole by 8", "staged 128x64/1 whole", "tensor 128x128/26 whole"},
+		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "staged 128x128/1 whole", "staged 128x128/1 whole", "tensor 128x128/7 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, a100, "resident 128x64/1 whole by 9", "resident 128x32/1 whole by 9", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 64, 3, 1, 1, 1, a100, "staged 128x64/1 whole", "staged 128x64/1 whole", "tensor 64x128/52 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, ada, "staged 128x64/1 whole", "staged 128x32/1 whole", "tensor 64x128/132 whole"},
 		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, all, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
 		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "tensor 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
 		{device.F32, 64, 28, 28, 1, 6, 5, 1, 2, 1, all, "plain 128x32/1", "plain 128x32/1", "plain 64x64/196"},
-		{device.F32, 64, 28, 28, 64, 64, 3, 2, 1, 1, abilities{tensor: true, tf32: true}, "tensor 64x64/1 whole", "tensor 128x64/1 whole", "tensor 64x128/49 whole"},
-		{device.F32, 8, 28, 28, 64, 64, 3, 1, 1, 64, abilities{}, "depthwise 0x0/1 whole", "depthwise 0x0/1 whole", "depthwise 0x0/49 whole"},
+		{device.F32, 64, 28, 28, 64, 64, 3, 2, 1, 1, abilities{tensor: true, tf32: true, shared: conv2DShared}, "tensor 64x64/1 whole", "tensor 128x64/1 whole", "tensor 64x128/49 whole"},
+		{device.F32, 8, 28, 28, 64, 64, 3, 1, 1, 64, abilities{shared: conv2DShared}, "depthwise 0x0/1 whole", "depthwise 0x0/1 whole", "depthwise 0x0/49 whole"},
 		{device.F16, 8, 28, 28, 64, 64, 3, 1, 1, 1, abilities{blas: true}, "", "", ""},
 		{device.F64, 8, 28, 28, 64, 64, 3, 1, 1, 1, all, "", "", ""},
 		{device.F16, 8, 28, 28, 64, 64, 3, 0, 1, 1, all, "", "", ""},
@@ -48,9 +57,16 @@ func TestConv2DPlan(t *testing.T) {
 			if !ok {
 				return ""
 			}
-			s := fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			s := fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "resident", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
 			if q.whole {
 				s += " whole"
+			}
+			if q.each > 1 {
+				s += fmt.Sprintf(" by %d", q.each)
+			}
+			if q.path != convDepthwise {
+				_, _, _, shared := q.launch()
+				require.LessOrEqual(t, int(shared), c.can.shared, "%+v", c)
 			}
 			require.LessOrEqual(t, q.scratch(), 64<<20, "%+v", c)
 			return s
@@ -165,7 +181,7 @@ func TestConv2DPoolPlan(t *testing.T) {
 		q, ok := planConv2DPool(y, idx, mean, variance, x, w, device.View{}, c.p, c.act, c.pool, c.can)
 		said := ""
 		if ok {
-			said = fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			said = fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "resident", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
 			if c.stats {
 				_, per, chunks, group := q.tiled()
 				said += fmt.Sprintf(", %d of %d by %d", chunks, per, group)

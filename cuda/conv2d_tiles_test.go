@@ -73,7 +73,7 @@ func TestConv2DTiles(t *testing.T) {
 	}
 }
 
-// Pixels staged once for all taps: channels in one slice of 1 to 4 chunks and in several, images that are smaller than a
+// Pixels staged once for all taps, weights in a ring or resident: channels in one slice of 1 to 4 chunks and in several, images that are smaller than a
 // tile and larger, padding wider than the kernel, dilation, groups.
 func TestConv2DStaged(t *testing.T) {
 	e := newElements(t)
@@ -103,15 +103,18 @@ func TestConv2DStaged(t *testing.T) {
 			q, ok := planConv2DGradInput(zx, o.y, o.w, c.p, e.gpu.abilities())
 			require.True(t, ok && q.whole)
 			served := 0
-			for _, tileN := range []int{64, 32} {
+			for _, way := range []struct{ tileN, each int }{{128, 1}, {64, 1}, {32, 1}, {64, 2}, {32, 3}} {
 				for _, r := range []*conv2DPlan{&p, &q} {
-					r.path, r.splits, r.tileM, r.tileN = convTensor, 1, 128, tileN
-					if !r.stages() {
+					r.path, r.splits, r.tileM, r.tileN, r.each = convTensor, 1, 128, way.tileN, way.each
+					if !r.stageable() {
 						continue // more channels than slices are made of
 					}
 					served++
 					r.path = convStaged
-					what := fmt.Sprint(typ, c, r.tileN)
+					if r.each > 1 {
+						r.path = convResident
+					}
+					what := fmt.Sprint(typ, c, way)
 					if r.pass == convForward {
 						e.gpu.convolve(p, conv2DOperands{y: zy, x: o.x, w: o.w, b: bias, act: device.Relu})
 						y.applied(e.get(bias), convActs[1].f).near(t, typ, len(o.ws)/c.o, 0, e.get(zy), what)

@@ -20,7 +20,6 @@ type properties struct {
 	memory       int // bytes
 	major, minor int // compute capability
 	processors   int // streaming multiprocessors
-	sharedOptin  int // bytes of shared memory that a block may have
 	arch         string
 }
 
@@ -146,10 +145,7 @@ func (p *properties) ask(g driver.GPU) (err error) {
 	if p.major, p.minor, err = g.Capability(); err != nil {
 		return err
 	}
-	if p.processors, err = g.Attribute(driver.MultiprocessorCount); err != nil {
-		return err
-	}
-	p.sharedOptin, err = g.Attribute(driver.MaxSharedPerBlockOptin)
+	p.processors, err = g.Attribute(driver.MultiprocessorCount)
 	return err
 }
 
@@ -210,6 +206,11 @@ func (d *Device) loadKernels() error {
 		var err error
 		if d.function[i], err = m.Function(k.name); err != nil {
 			return err
+		}
+		if slices.Contains(largeShared, k.file) {
+			if err := d.function[i].SetMaxShared(sharedLimit(d.gpu.major, d.gpu.minor)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

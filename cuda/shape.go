@@ -11,6 +11,21 @@ type abilities struct {
 	fuse   bool // cublasLt is there
 	tensor bool // mma.sync of f16, bf16 and TF32: compute capability 8.0
 	tf32   bool // f32 factors may be rounded to TF32
+	shared int  // bytes of shared memory that a block may ask for
+}
+
+// sharedLimit is what a block may ask for on GPUs of a compute capability, by the CUDA C++ Programming Guide. It is not
+// asked of the GPU, so that a plan is made as the GPU would make it.
+func sharedLimit(major, minor int) int {
+	switch {
+	case major == 8 && minor != 0 && minor != 7, major >= 12:
+		return 99 << 10
+	case major == 8:
+		return 163 << 10
+	case major >= 9:
+		return 227 << 10
+	}
+	return 64 << 10
 }
 
 // productPath is who multiplies.

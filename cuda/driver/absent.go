@@ -81,6 +81,9 @@ func (m *Module) Function(string) (*Function, error) { return nil, absent }
 // Function is never there.
 type Function struct{}
 
+// SetMaxShared is an error.
+func (f *Function) SetMaxShared(int) error { return absent }
+
 // Stream is never there.
 type Stream struct{}
 

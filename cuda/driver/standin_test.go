@@ -136,7 +136,10 @@ func TestFillKernel(t *testing.T) {
 	assert.Positive(t, blocks)
 	most, err := c.GPU().Attribute(MaxSharedPerBlockOptin)
 	require.NoError(t, err)
+	const more = 49153 // than a launch may ask for without SetMaxShared
+	assert.ErrorContains(t, s.Launch(f, one, block, more, unsafe.Pointer(&p), unsafe.Sizeof(p)), "(fill): CUDA_ERROR_INVALID_VALUE (1)")
 	require.NoError(t, f.SetMaxShared(most))
+	require.NoError(t, s.Launch(f, one, block, uint32(most), unsafe.Pointer(&p), unsafe.Sizeof(p)))
 	assert.ErrorContains(t, f.SetMaxShared(most+1), "cuFuncSetAttribute(fill)")
 }
 

@@ -24,7 +24,7 @@ struct Conv2DParams {
   float beta;
   int staged; // bytes of a slice of staged pixels
   int pool;   // 1: maxima of windows of 2x2 are written, of which yh and yw are all pixels
-  int pad;
+  int each;   // tiles of rows that a block has, where the weights stay with it
 };
 
 // Taps are the rows, or the columns, of the kernel that meet the pixels start, start + pitch, ..., extent of them, and

@@ -91,15 +91,19 @@ template <class T, int BM, int BN, int WM, int WN, bool ADEEP, bool BDEEP> struc
   static_assert(ROWS * (PITCH * 4 + 8) + BN * 4 <= STAGES * STAGE, "the sums fit into the stages");
   float sum[MI][NI][4];
 
-  // multiply sums steps tiles, which fetch_a and fetch_b send to shared memory.
-  template <class FA, class FB> __device__ void multiply_tiles(int steps, char *s, FA fetch_a, FB fetch_b) {
-    const int warp = threadIdx.x / 32, wi = warp / WN * HIGH, wj = warp % WN * WIDE;
+  __device__ void clear() {
 #pragma unroll
     for (int i = 0; i < MI; i++)
 #pragma unroll
       for (int j = 0; j < NI; j++)
 #pragma unroll
         for (int c = 0; c < 4; c++) sum[i][j][c] = 0;
+  }
+
+  // multiply sums steps tiles, which fetch_a and fetch_b send to shared memory.
+  template <class FA, class FB> __device__ void multiply_tiles(int steps, char *s, FA fetch_a, FB fetch_b) {
+    const int warp = threadIdx.x / 32, wi = warp / WN * HIGH, wj = warp % WN * WIDE;
+    clear();
 #pragma unroll 1
     for (int f = 0; f < STAGES - 1; f++) {
       if (f < steps) {
@@ -190,5 +194,17 @@ template <class T, int BM, int BN, int WM, int WN, bool ADEEP, bool BDEEP> struc
       }
     __syncthreads();
     P::template write<T, THREADS>(p, b, s, moments);
+  }
+
+  // put_images finishes a tile of pixels.
+  template <bool GRAD> __device__ void put_images(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &b, char *s) {
+    Moments moments;
+    if (!GRAD && p.pool)
+      pool(p, b, s, moments);
+    else
+      finish(
+          s, [&](int row) { return place(p, h, w, b.group, b.row * BM + row); },
+          [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, b, at, b.col * BN + col, v, moments); });
+    if (!GRAD && p.moments) join_moments<BN, THREADS>(p, b, s, moments);
   }
 };

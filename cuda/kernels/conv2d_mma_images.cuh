@@ -20,14 +20,7 @@ template <class T, int BM, int BN, int WM, int WN, bool GRAD, bool WHOLE> __devi
   tile.multiply_tiles(
       min(each, all - first), s, [&](typename Tile::SA to) { a.template fetch<WHOLE>(p, h, w, to); },
       [&](typename Tile::SB to) { b.template fetch<WHOLE>(p, h, w, to); });
-  Moments moments;
-  if (!GRAD && p.pool)
-    tile.pool(p, work, s, moments);
-  else
-    tile.finish(
-        s, [&](int row) { return place(p, h, w, work.group, work.row * BM + row); },
-        [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, work, at, work.col * BN + col, v, moments); });
-  if (!GRAD && p.moments) join_moments<BN, THREADS>(p, work, s, moments);
+  tile.template put_images<GRAD>(p, h, w, work, s);
 }
 #define BODY(T, BM, BN, WM, WN, GRAD, WHOLE) \
   GUARD(p);                                  \
