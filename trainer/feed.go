@@ -43,7 +43,7 @@ func (e *Engine) newFeed(set data.Set, batch int) (*feed, error) {
 	if f.images, err = e.alloc(device.U8, f.n, s[0], s[1], s[2]); err != nil || e.planned {
 		return f, device.WantedFor(ofData, err)
 	}
-	const chunk = 4096 // pictures read from disk at a time
+	const chunk = 512 // pictures read from disk at a time
 	size := s[0] * s[1] * s[2]
 	buf, index := make([]byte, min(chunk, f.n)*size), make([]int32, 0, chunk)
 	for lo := 0; lo < f.n; lo += chunk {

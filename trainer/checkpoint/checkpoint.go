@@ -118,6 +118,11 @@ func (c *Checkpoint) Encode() ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
+	size := 1 << 16 // for the names
+	for _, t := range f.Tensors {
+		size += len(t.Data)
+	}
+	out.Grow(size)
 	err = safetensors.Write(&out, f)
 	return out.Bytes(), err
 }

@@ -120,22 +120,20 @@ func readCIFARFile(shown string) ([]byte, error) {
 	if err != nil {
 		return nil, damaged("cifar10", shown, err)
 	}
-	return readCIFAR(f, s.Size(), shown)
+	return readCIFAR(f, s.Size(), s.Size(), shown)
 }
 
-// readCIFAR reads a file of size bytes.
-func readCIFAR(r io.Reader, size int64, shown string) ([]byte, error) {
+// readCIFAR reads a file of size bytes, with room for that many at first: what an archive says is not to be trusted.
+func readCIFAR(r io.Reader, size, room int64, shown string) ([]byte, error) {
 	if size > cifarMost {
 		return nil, fault.Usagef(again("cifar10"), "%s: %d bytes are too many for a file of CIFAR-10", shown, size)
 	}
-	b, err := io.ReadAll(io.LimitReader(r, size))
-	if err == nil && int64(len(b)) < size {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(min(room, cifarMost)) + bytes.MinRead)
+	if _, err := io.CopyN(&b, r, size); err != nil {
 		return nil, damaged("cifar10", shown, err)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // cifarFromArchive reads all files of interest out of the official archive.
@@ -166,7 +164,7 @@ func cifarFromArchive(p string) (raw func(k int) ([]byte, string, error), place 
 			}
 			continue
 		}
-		if files[k], err = readCIFAR(t, h.Size, filepath.Join(p, path.Base(h.Name))); err != nil {
+		if files[k], err = readCIFAR(t, h.Size, 0, filepath.Join(p, path.Base(h.Name))); err != nil {
 			return nil, "", err
 		}
 	}
