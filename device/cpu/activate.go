@@ -8,7 +8,7 @@ import (
 // epilogue reports whether activate serves act.
 func epilogue(act device.UnOp) bool {
 	switch act {
-	case device.Identity, device.Relu, device.Sigmoid, device.Tanh:
+	case device.Identity, device.Relu, device.Sigmoid, device.Tanh, device.Gelu, device.GeluTanh, device.Silu:
 		return true
 	}
 	return false
@@ -24,5 +24,11 @@ func activate[T float](act device.UnOp, x []T) {
 		m.Sigmoid(x, x)
 	case device.Tanh:
 		m.Tanh(x, x)
+	case device.Gelu:
+		m.Gelu(x, x)
+	case device.GeluTanh:
+		m.GeluTanh(x, x)
+	case device.Silu:
+		m.Silu(x, x)
 	}
 }

@@ -81,6 +81,7 @@ func TestConv2D(t *testing.T) {
 		device.Relu:     func(v float64) float64 { return max(v, 0) },
 		device.Sigmoid:  func(v float64) float64 { return 1 / (1 + math.Exp(-v)) },
 		device.Tanh:     math.Tanh,
+		device.Gelu:     func(v float64) float64 { return v / 2 * math.Erfc(-v/math.Sqrt2) },
 	}
 	for _, typ := range []device.DType{device.F32, device.F64} {
 		for i, c := range convCases {

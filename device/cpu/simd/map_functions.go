@@ -44,8 +44,8 @@ func (m Map[T]) Silu(y, x []T) {
 	}
 }
 
-// Gelu is x Phi(x), Phi the normal distribution function; 0 at minus infinity. For x >= -1: 6.2; below, where |y| > 1e-8: 18
-// units, for e^(-x^2/2) has the rounding of its exponent; further down 1e-8.
+// Gelu is x Phi(x), Phi the normal distribution function; 0 at minus infinity. For x >= -1: 6.2; below, where |y| > 1e-8: 18,
+// for e^(-x^2/2) has the rounding of its exponent; further down 1e-8. In AVX-512, which has tables of polynomials: 1.7 and 16.
 func (m Map[T]) Gelu(y, x []T) {
 	if !m.run(kernelGelu, len(y), 0, 0, y, x) {
 		each(y, x, func(x float32) float32 { return max(x, -far32) * normalCDF32(x) }, func(x float64) float64 {
@@ -58,8 +58,8 @@ func (m Map[T]) Gelu(y, x []T) {
 // Beyond these the normal distribution function is 0 or 1, and its density 0.
 const far32, far64 = 20, 40
 
-// GeluTanh is x/2 (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3): x times the sigmoid of 2u, without cancellation. For
-// x >= -1: 2.6; below as Gelu: 39.
+// GeluTanh is x/2 (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3): x times the sigmoid of 2u, without cancellation.
+// For x >= -1: 2.6; below as Gelu: 39.
 func (m Map[T]) GeluTanh(y, x []T) {
 	if !m.run(kernelGeluTanh, len(y), 0, 0, y, x) {
 		for i, v := range x[:len(y)] {

@@ -35,8 +35,8 @@ func (b *body) propagated(f, x val) val { return b.choose(b.compare(x, cmpOrdere
 
 func (b *body) clamped(x val) val { return b.min(b.max(x, b.param(0)), b.param(1)) }
 
-// maps are the kernels of Map; see map.go of package simd for what they are.
-var maps = []kernel{
+// elementwise are the kernels of Map; see map.go of package simd for what they are.
+var elementwise = []kernel{
 	{"fill", func(b *body) []val { return []val{b.param(0)} }},
 	unary("affine", func(b *body, x val) val { return b.fma(x, b.param(0), b.param(1)) }),
 	unary("relu", func(b *body, x val) val { return b.max(x, b.f(0)) }),
@@ -117,7 +117,7 @@ var maps = []kernel{
 
 func mapFile(i isa) *file {
 	f := newVectors("Functions of elements, updates and sums, see map.go, optim.go and fold.go.", i)
-	for _, k := range slices.Concat(maps, optimisers) {
+	for _, k := range slices.Concat(elementwise, optimisers) {
 		f.elementwise(k)
 	}
 	for _, k := range folds {
@@ -128,7 +128,7 @@ func mapFile(i isa) *file {
 
 func mapNumbers() *file {
 	var names []string
-	for _, k := range slices.Concat(maps, optimisers) {
+	for _, k := range slices.Concat(elementwise, optimisers) {
 		names = append(names, k.name)
 	}
 	for _, k := range folds {

@@ -25,8 +25,8 @@ func (b *body) place(limit int, outs []val) placed {
 	all := b.constants(outs)
 	held := all[:min(len(all), limit-temporaries)]
 	for _, c := range all[len(held):] {
-		if b.code[c].op == opParam {
-			panic("a number of the call has no register")
+		if b.held(c) {
+			panic("a number of the call, or a table, has no register")
 		}
 	}
 	p, _ := b.tryPlace(temporaries, held, outs)
@@ -107,8 +107,11 @@ func (a *allocation) inMemory(v val) bool { return a.outside(v) && a.at[v] == ""
 
 // address is where a constant lies.
 func (b *body) address(v val) string {
-	if b.code[v].op == opParam {
+	switch b.code[v].op {
+	case opParam:
 		return fmt.Sprintf("%d(DI)", vecK+4*b.n[v])
+	case opTable:
+		return tableName(b.tables[b.n[v]]) + "(SB)"
 	}
 	return constantName(uint32(b.n[v])) + "(SB)"
 }
@@ -127,7 +130,7 @@ func (a *allocation) operand(op string, v val) (name, at string) {
 // fetch is the instruction that brings a constant to a register.
 func (b *body) fetch(v val, reg string) string {
 	how := "VMOVUPS"
-	if b.isa == avx512 || b.code[v].op == opParam {
+	if b.code[v].op == opParam || b.code[v].op == opConst && b.isa == avx512 {
 		how = "VBROADCASTSS"
 	}
 	return fmt.Sprintf("%s %s, %s", how, b.address(v), reg)
@@ -149,7 +152,7 @@ func (a *allocation) inRegister(v val) (reg string, fresh, ok bool) {
 func (a *allocation) node(i val) bool {
 	n := a.code[i]
 	switch n.op {
-	case opConst, opParam:
+	case opConst, opTable, opParam:
 		return true
 	case opLoad:
 		if a.at[i] = take(&a.free); a.at[i] == "" {
@@ -159,6 +162,14 @@ func (a *allocation) node(i val) bool {
 		return true
 	case opFMA:
 		return a.fma(i)
+	case opLookup:
+		if a.at[i] = take(&a.free); a.at[i] == "" {
+			return false
+		}
+		a.op("VMOVAPS %s, %s", a.at[n.args[2]], a.at[i])
+		a.op("%s %s, %s, %s", n.op, a.at[n.args[0]], a.at[n.args[1]], a.at[i])
+		a.dies(i)
+		return true
 	}
 	regs := make([]string, len(n.args))
 	op := n.op

@@ -22,16 +22,18 @@ const (
 	opLoad  = "load"  // n is the array
 	opConst = "const" // n is the bits
 	opParam = "param" // n is the number's index
-	opFMA   = "fma"   // sign, then a, b, c: see body.fma
+	opTable = "table" // n is the number of the table
+	opFMA   = "fma"   // of the form imm
 )
 
 // body is what a kernel does with the elements of one vector. Its methods add instructions and give what these make;
 // registers are given out afterwards.
 type body struct {
 	isa
-	code []node
-	n    []int // of each node: array, bits or index
-	same map[[2]any]val
+	code   []node
+	n      []int // of each node: array, bits or index
+	tables [][16]float32
+	same   map[[2]any]val
 }
 
 func (b *body) add1(n node, k int) val {
@@ -65,8 +67,26 @@ func (b *body) param(i int) val { return b.once(opParam, i) }
 // load is the elements of array i.
 func (b *body) load(i int) val { return b.once(opLoad, i) }
 
-// outside reports whether v is a constant or number: it may lie in memory, and is never written over.
-func (b *body) outside(v val) bool { return b.code[v].op == opConst || b.code[v].op == opParam }
+// outside reports whether v is a constant, a table or a number of the call: it is never written over.
+func (b *body) outside(v val) bool {
+	op := b.code[v].op
+	return op == opConst || op == opTable || op == opParam
+}
+
+// table is 16 numbers in a register, for lookup.
+func (b *body) table(t [16]float32) val {
+	b.tables = append(b.tables, t)
+	return b.once(opTable, len(b.tables)-1)
+}
+
+// lookup is, in AVX-512, the numbers of a table of 32 that the lowest five bits of index name.
+func (b *body) lookup(index val, t [32]float32) val {
+	lo, hi := b.table([16]float32(t[:16])), b.table([16]float32(t[16:]))
+	return b.do(opLookup, hi, lo, index)
+}
+
+// opLookup is an instruction that writes over its last argument.
+const opLookup = "VPERMI2PS"
 
 func (b *body) do(op string, args ...val) val { return b.add1(node{op: op, args: args}, 0) }
 
@@ -169,7 +189,10 @@ func (b *body) keep(mask, x val) val {
 
 func (b *body) abs(x val) val { return b.and(x, b.bits(1<<31-1)) }
 
-// constants are the nodes of numbers of the call, and of constants, those that are used most first.
+// held reports whether a constant must have a register.
+func (b *body) held(v val) bool { return b.code[v].op == opParam || b.code[v].op == opTable }
+
+// constants are the nodes of tables and numbers of the call, and of constants, those that are used most first.
 func (b *body) constants(outs []val) []val {
 	uses := map[val]int{}
 	var all []val
@@ -184,7 +207,7 @@ func (b *body) constants(outs []val) []val {
 		}
 	}
 	slices.SortStableFunc(all, func(x, y val) int {
-		if p, q := b.code[x].op == opParam, b.code[y].op == opParam; p != q {
+		if p, q := b.held(x), b.held(y); p != q {
 			if p {
 				return -1
 			}

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -27,10 +30,22 @@ type vectors struct {
 	*file
 	isa
 	constants []uint32
+	tables    map[string][16]float32
 	names     []string
 }
 
-func newVectors(what string, i isa) *vectors { return &vectors{file: newFile(what), isa: i} }
+func newVectors(what string, i isa) *vectors {
+	return &vectors{file: newFile(what), isa: i, tables: map[string][16]float32{}}
+}
+
+// tableName is a name that no other table has.
+func tableName(t [16]float32) string {
+	h := fnv.New64a()
+	for _, x := range t {
+		fmt.Fprintf(h, "%08x", math.Float32bits(x))
+	}
+	return fmt.Sprintf("table%016x<>", h.Sum64())
+}
 
 func constantName(bits uint32) string { return fmt.Sprintf("f%08x<>", bits) }
 
@@ -47,6 +62,8 @@ func (f *vectors) begin(b *body, p placed, name string) {
 			count = max(count, b.n[i]+1)
 		case opConst:
 			f.constant(uint32(b.n[i]))
+		case opTable:
+			f.tables[tableName(b.tables[b.n[i]])] = b.tables[b.n[i]]
 		}
 	}
 	for i := range count {
@@ -211,6 +228,12 @@ func (f *vectors) finish(name string) *file {
 			fmt.Fprintf(f, "DATA %s+%d(SB)/4, $0x%08x\n", constantName(c), 4*i, c)
 		}
 		fmt.Fprintf(f, "GLOBL %s(SB), RODATA|NOPTR, $%d\n", constantName(c), 4*copies)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.tables)) {
+		for i, x := range f.tables[name] {
+			fmt.Fprintf(f, "DATA %s+%d(SB)/4, $0x%08x\n", name, 4*i, math.Float32bits(x))
+		}
+		fmt.Fprintf(f, "GLOBL %s(SB), RODATA|NOPTR, $64\n", name)
 	}
 	return f.file
 }
