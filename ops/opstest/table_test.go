@@ -1,12 +1,10 @@
 package opstest_test
 
 import (
-	"fmt"
 	"go/ast"
 	"go/doc"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,48 +17,24 @@ import (
 	_ "github.com/acumen-ml/acumen/device/all"
 	"github.com/acumen-ml/acumen/device/devicetest"
 	"github.com/acumen-ml/acumen/ops/opstest"
+	"github.com/acumen-ml/acumen/testdata/golden"
 )
 
-// devices are those that every row runs on, in the order of names.
-func devices(t *testing.T) (names []string, devs map[string]device.Device) {
-	devs = map[string]device.Device{}
-	add := func(name string, d device.Device) {
-		names = append(names, name)
-		devs[name] = d
-		t.Cleanup(func() { assert.NoError(t, d.Close()) })
-	}
+// devices are those that every row runs on.
+func devices(t *testing.T) (devs []opstest.Named) {
 	for _, name := range append([]string{"cpu"}, devicetest.Accelerators()...) {
-		for _, as := range []string{name, name + " unfused"} {
-			d, err := device.Open(name)
-			require.NoError(t, err)
-			if as != name {
-				d = device.Unfused(d)
-			}
-			add(as, d)
-		}
+		devs = append(devs, opstest.Open(t, name)...)
 	}
-	add("deferred", devicetest.NewDeferred())
-	return names, devs
+	d := devicetest.NewDeferred()
+	t.Cleanup(func() { assert.NoError(t, d.Close()) })
+	return append(devs, opstest.Named{Name: "deferred", Device: d})
 }
 
-// TestTable runs every case of every row on every device. With -v it prints the worst errors.
-func TestTable(t *testing.T) {
-	names, devs := devices(t)
-	for _, r := range opstest.Table() {
-		t.Run(r.Op, func(t *testing.T) {
-			for _, name := range names {
-				var worst opstest.Errors
-				for _, c := range r.Cases {
-					e, err := opstest.Check(devs[name], r, c)
-					assert.NoError(t, err)
-					worst.Value64, worst.Value32 = max(worst.Value64, e.Value64), max(worst.Value32, e.Value32)
-					worst.Grad64, worst.Grad32 = max(worst.Grad64, e.Grad64), max(worst.Grad32, e.Grad32)
-				}
-				t.Logf("%-14s %2d cases: value f64 %.1e f32 %.1e, gradient f64 %.1e f32 %.1e", name, len(r.Cases), worst.Value64, worst.Value32, worst.Grad64, worst.Grad32)
-			}
-		})
-	}
-}
+func TestTable(t *testing.T) { opstest.RunTable(t, devices(t)) }
+
+func TestTableInHalfPrecision(t *testing.T) { opstest.RunTableInHalfPrecision(t, devices(t)) }
+
+func TestGolden(t *testing.T) { opstest.RunGoldenFiles(t, devices(t), golden.Files) }
 
 // Every row has the sizes at which kernels break.
 func TestRowsHaveSizes(t *testing.T) {
@@ -146,10 +120,10 @@ func hasGradient(r opstest.Row) bool {
 }
 
 func TestEveryOpIsTested(t *testing.T) {
-	golden, _ := goldenFiles(t)
+	byOp, _ := opstest.GoldenFiles(t, golden.Files)
 	names := exported(t)
 	require.Greater(t, len(names), 40)
-	assert.Empty(t, missing(names, opstest.Table(), opstest.Exempt(), golden))
+	assert.Empty(t, missing(names, opstest.Table(), opstest.Exempt(), byOp))
 	for _, r := range opstest.Table() {
 		assert.Contains(t, names, r.Op, "a row for a function that is not there")
 	}
@@ -157,48 +131,8 @@ func TestEveryOpIsTested(t *testing.T) {
 		assert.Contains(t, names, name, "an exemption for a function that is not there")
 	}
 	// The check itself sees what is missing.
-	assert.Equal(t, []string{"NoSuchOp has no row in the table"}, missing([]string{"NoSuchOp"}, opstest.Table(), nil, golden))
+	assert.Equal(t, []string{"NoSuchOp has no row in the table"}, missing([]string{"NoSuchOp"}, opstest.Table(), nil, byOp))
 	assert.Len(t, missing([]string{"Relu"}, opstest.Table(), nil, nil), 1)
-}
-
-// goldenFiles reads all files of golden cases and counts them by op.
-func goldenFiles(t *testing.T) (byOp map[string]int, cases []opstest.GoldenCase) {
-	paths, err := filepath.Glob("../../testdata/golden/*.json")
-	require.NoError(t, err)
-	byOp = map[string]int{}
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		require.NoError(t, err)
-		if !strings.Contains(string(b[:min(len(b), 200)]), opstest.GoldenFormat) {
-			continue // whole networks have a format of their own
-		}
-		cs, err := opstest.ParseGolden(b)
-		require.NoError(t, err, p)
-		for _, c := range cs {
-			byOp[c.Op]++
-		}
-		cases = append(cases, cs...)
-	}
-	return byOp, cases
-}
-
-func TestGolden(t *testing.T) {
-	byOp, cases := goldenFiles(t)
-	require.GreaterOrEqual(t, len(cases), 120)
-	names, devs := devices(t)
-	for _, name := range names {
-		for i := range cases {
-			for _, m := range opstest.RunGolden(devs[name], device.F64, &cases[i]) {
-				t.Errorf("%s: %s", name, m)
-			}
-		}
-	}
-	var lines []string
-	for op, n := range byOp {
-		lines = append(lines, fmt.Sprintf("%s %d", op, n))
-	}
-	slices.Sort(lines)
-	t.Logf("%d cases: %s", len(cases), strings.Join(lines, ", "))
 }
 
 func TestGoldenFindsFaults(t *testing.T) {
