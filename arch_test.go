@@ -66,6 +66,7 @@ var floors = []struct {
 	{"device/cpu/...", []string{"device", "device/cpu/simd/..."}},
 	{"device/all", []string{"device", "device/cpu", "cuda"}},
 	{"device/devicetest", []string{"..."}}, // tests may import any floor
+	{"cuda/bundle", []string{"..."}},       // tests of every floor, for a GPU machine
 	{"cuda/...", []string{"device", "cuda/..."}},
 	{"internal/...", []string{"internal/..."}},
 	{"ops/opstest/...", []string{"..."}}, // tests too

@@ -6,6 +6,8 @@ CUDA_TIMEOUT ?= 40m
 COMPILE      := $(PYTHON) cuda/kernels/compile.py
 SIM          := $(CURDIR)/build/sim
 SIM_CHECKED  := $(CURDIR)/build/sim-checked
+BUNDLE       := build/gpu-bundle
+BUNDLE_MOST  := 41943040# bytes: what can be carried to a machine that has no network
 
 # with_cuda runs a go command with cgo and the headers of CUDA 12 or 13 ($(1)). The folder before them makes
 # gorgonia.org/cu compile with either.
@@ -14,7 +16,7 @@ with_cuda = headers=$$(cuda/toolchain.sh $(1) --include) && CGO_ENABLED=1 \
 # under runs it with the stand-in driver of a folder, $(1), in place of NVIDIA's.
 under = LD_LIBRARY_PATH=$(1)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH} ACUMEN_CUBLAS=$(1)/libcublas.so.12
 
-.PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda lint-cuda cc cxx
+.PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda gpu-bundle gpu-bundle-dry lint-cuda cc cxx
 
 cuda: cc cubins ## bin/acumen-cuda: both back-ends, with kernels for all GPUs (fetches NVIDIA's compiler; needs gcc)
 	@command -v $(GO) >/dev/null || { echo "make: Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 2; }
@@ -43,8 +45,21 @@ test-cuda: cc sim ## the CUDA back-end's tests, on the stand-in driver; no GPU n
 	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) -run 'OnAccelerators|EveryDriverCall' ./trainer ./cmd/acumen
 	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda
 
+gpu-bundle: cc cubins ## build/gpu-bundle/acumen-gpu-bundle: tests and benchmarks for a GPU machine without Go or network
+	$(call with_cuda,12) $(GO) test -c -tags cuda,bundle -trimpath -o $(BUNDLE)/program \
+	  -ldflags '-s -w -X github.com/acumen-ml/acumen/cuda/bundle.commit=$(VERSION)' ./cuda
+	$(GO) build -trimpath -ldflags '-s -w' -o $(BUNDLE)/launcher ./cuda/bundle/launcher
+	$(BUNDLE)/launcher $(BUNDLE)/program $(BUNDLE)/acumen-gpu-bundle
+	@size=$$(stat -c %s $(BUNDLE)/acumen-gpu-bundle); echo "$(BUNDLE)/acumen-gpu-bundle: $$size bytes, at most $(BUNDLE_MOST)"; \
+	  test $$size -le $(BUNDLE_MOST) || { echo "make gpu-bundle: it is too large: in a clone without compiled kernels, CUDA_ARCHS=sm_90,compute_80 leaves out other GPUs" >&2; exit 1; }
+
+gpu-bundle-dry: gpu-bundle cxx ## the GPU bundle's stages at small sizes on the stand-in driver
+	cuda/sim/build.sh fast $(SIM)
+	rm -rf $(BUNDLE)/dry
+	$(call under,$(SIM)) $(BUNDLE)/acumen-gpu-bundle --dry --out $(BUNDLE)/dry --python $(PYTHON)
+
 lint-cuda: cc ## go vet of what the tag cuda adds
-	$(call with_cuda,12) $(GO) vet -tags cuda ./...
+	$(call with_cuda,12) $(GO) vet -tags cuda,bundle ./...
 
 cc:
 	@command -v $${CC:-gcc} >/dev/null || { echo "make: the CUDA bindings need a C compiler: install gcc (Debian: apt-get install gcc libc6-dev), or set CC" >&2; exit 2; }

@@ -84,6 +84,9 @@ type Function struct{}
 // SetMaxShared is an error.
 func (f *Function) SetMaxShared(int) error { return absent }
 
+// Attribute is an error.
+func (f *Function) Attribute(int) (int, error) { return 0, absent }
+
 // Stream is never there.
 type Stream struct{}
 
@@ -148,6 +151,9 @@ func LoadBlas() (*Blas, error) { return nil, absent }
 
 // Version is empty.
 func (b *Blas) Version() string { return "" }
+
+// Path is empty.
+func (b *Blas) Path() string { return "" }
 
 // NewHandle is an error.
 func (b *Blas) NewHandle(*Stream, Ptr, int) (*Handle, error) { return nil, absent }

@@ -10,17 +10,6 @@ import (
 	"gorgonia.org/cu"
 )
 
-// Attributes of a function, for Function.Attribute: CUfunction_attribute.
-const (
-	FuncMaxThreads       = 0 // per block
-	FuncSharedBytes      = 1 // static
-	FuncConstBytes       = 2
-	FuncLocalBytes       = 3 // per thread: spills show here
-	FuncRegisters        = 4 // per thread
-	FuncBinaryVersion    = 6 // 90 for sm_90
-	FuncMaxDynamicShared = 8
-)
-
 // Module is machine code that was loaded into a context.
 type Module struct {
 	ctx *Context

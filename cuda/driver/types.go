@@ -75,6 +75,17 @@ const (
 	MaxPersistingL2CacheSize = 108
 )
 
+// Attributes of a function, for Function.Attribute: CUfunction_attribute.
+const (
+	FuncMaxThreads       = 0 // per block
+	FuncSharedBytes      = 1 // static
+	FuncConstBytes       = 2
+	FuncLocalBytes       = 3 // per thread: spills show here
+	FuncRegisters        = 4 // per thread
+	FuncBinaryVersion    = 6 // 90 for sm_90
+	FuncMaxDynamicShared = 8
+)
+
 // ComputeMode is who may use a GPU.
 type ComputeMode int
 
