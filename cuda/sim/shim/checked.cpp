@@ -7,7 +7,7 @@
 #include <link.h>
 #include <string>
 
-#include "internal.h"
+#include "quiet.h"
 
 namespace sim {
 bool checking;
@@ -18,8 +18,10 @@ struct Image {
 };
 
 // image is where this library lies: its constants and the __device__ variables of kernels.
-const Image &image() {
-  static Image m = [] {
+Image image;
+
+void find_image() {
+  image = [] {
     Image m = {};
     Dl_info d;
     if (!dladdr((void *)&checking, &d)) return m;
@@ -43,13 +45,12 @@ const Image &image() {
         &m);
     return m;
   }();
-  return m;
 }
 
 // place gives the source line of an instruction, as far as addr2line knows it: the innermost line and the kernel's.
 std::string place(void *pc) {
   if (!pc) return "";
-  const Image &m = image();
+  const Image &m = image;
   char s[600];
   snprintf(s, sizeof s, "addr2line -s -i -e '%s' %#zx 2>/dev/null", m.path, (size_t)((const char *)pc - 1 - m.base));
   std::string first, last;
@@ -67,13 +68,13 @@ std::string place(void *pc) {
   return " at " + first + (last != first && last.find("simt.h") == std::string::npos ? " from " + last : "");
 }
 
-bool harmless(const char *p, unsigned n) {
-  if (p >= arena.begin && p < arena.end) return true;
-  if (p >= image().begin && p < image().end) return true;
-  const char *q = (const char *)block.params;
-  if (p >= q && p + n <= q + block.kernel->bytes) return true;
-  return host_visible(p, n);
+// own tells whether a thread's accesses there are its own affair: stacks, and the kernel's parameters.
+inline bool own(const void *p, size_t n) {
+  size_t stack = (size_t)((const char *)p - arena.begin), parameter = (size_t)((const char *)p - (const char *)block.params);
+  return stack < (size_t)(arena.end - arena.begin) || (parameter < block.kernel->bytes && n <= block.kernel->bytes - parameter);
 }
+
+bool harmless(const char *p, unsigned n) { return own(p, n) || (p >= image.begin && p < image.end) || host_visible(p, n); }
 
 void access(const Access &a) {
   if (in_device_space(a.p)) return device_access(a);
@@ -84,8 +85,9 @@ void access(const Access &a) {
 } // namespace
 
 Checking::Checking() {
-  image();
+  if (!image.base) find_image();
   device_launch();
+  shared_launch();
   checking = true;
 }
 
@@ -119,14 +121,14 @@ void note_atomic(void *p, unsigned bytes) {
 extern "C" {
 HIDDEN void acusim_seen(void *p, unsigned bytes, bool write, bool aligned, void *pc) {
   Access a = {(char *)p, bytes, write, false, current->t, pc};
-  if (aligned && (uintptr_t)p % bytes)
+  if (aligned && (uintptr_t)p & (bytes - 1))
     report(a, MISALIGNED_ADDRESS, "alignment", "%s of %u bytes at %p, which is not a multiple of %u", a.verb(), bytes, p, bytes);
   access(a);
 }
 
 #define SEEN(name, bytes, write, aligned)                                                              \
   HIDDEN void __tsan_##name##bytes(void *p) {                                                          \
-    if (checking) acusim_seen(p, bytes, write, aligned, __builtin_return_address(0));                  \
+    if (checking && !own(p, bytes) && (write || !quiet<bytes>(p))) acusim_seen(p, bytes, write, aligned, __builtin_return_address(0)); \
   }
 #define SEEN_ALL(bytes)                     \
   SEEN(read, bytes, false, true)            \
@@ -141,6 +143,7 @@ SEEN_ALL(16)
 
 static void range(void *p, size_t n, bool write, void *pc) {
   char *q = (char *)p;
+  if (own(p, n)) return;
   for (; n >= 4; q += 4, n -= 4) acusim_seen(q, 4, write, false, pc);
   for (; n; q++, n--) acusim_seen(q, 1, write, false, pc);
 }

@@ -7,7 +7,8 @@
 // Shared memory: as above, with threads for blocks; __syncthreads orders all threads of a block, __syncwarp those of a
 // warp; shuffles, votes and ldmatrix order nothing. What an earlier block wrote does not count as written.
 //
-// Some faults can escape: of the readers of a piece of memory two are kept, of the writers one.
+// Some faults can escape: of the blocks that write a piece of memory the last is kept, of those that read it one, of threads
+// the last writer.
 #pragma once
 #include <cstddef>
 
@@ -21,6 +22,8 @@ struct Checking {
   Checking();
   ~Checking() { checking = false; }
 };
+
+HIDDEN extern char *device_begin, *device_end; // the addresses that device memory may have
 
 // What the driver tells.
 HIDDEN void open_shadow(char *device, size_t bytes);
@@ -51,7 +54,8 @@ struct Access {
 [[noreturn]] HIDDEN void report(const Access &a, int code, const char *kind, const char *format, ...) __attribute__((format(printf, 4, 5)));
 HIDDEN void device_access(const Access &a);
 HIDDEN void shared_access(const Access &a);
-HIDDEN bool in_device_space(const char *p);
+inline bool in_device_space(const char *p) { return p >= device_begin && p < device_end; }
 HIDDEN bool in_shared(const char *p);
 HIDDEN void device_launch(); // a new launch begins
+HIDDEN void shared_launch();
 } // namespace sim

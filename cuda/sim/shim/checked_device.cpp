@@ -10,6 +10,8 @@
 #include "internal.h"
 
 namespace sim {
+char *device_begin, *device_end;
+
 namespace {
 enum { GRAIN = 1 }; // blocks may share a word: two halves, four bytes
 
@@ -20,7 +22,6 @@ struct Cell {
   bool atomic, many;       // the last write was atomic; more than one block read
 };
 
-char *device, *device_end;
 uint8_t *written;
 Cell *cells;
 std::map<uintptr_t, size_t> live, gone;
@@ -55,7 +56,7 @@ void clear(char *p, size_t n) {
 }
 
 void forget(char *p, size_t bytes) {
-  size_t from = (size_t)(p - device), to = from + bytes;
+  size_t from = (size_t)(p - device_begin), to = from + bytes;
   // Allocations begin on multiples of 8, and no two share a byte of the bitmap.
   clear((char *)written + from / 8, (to + 7) / 8 - from / 8);
   clear((char *)(cells + from / GRAIN), ((to + GRAIN - 1) / GRAIN - from / GRAIN) * sizeof(Cell));
@@ -139,7 +140,7 @@ void use(const Access &a, Cell &c, uint8_t mask) {
 } // namespace
 
 void open_shadow(char *begin, size_t bytes) {
-  device = begin;
+  device_begin = begin;
   device_end = begin + bytes;
   written = (uint8_t *)reserve(bytes / 8 + sizeof(uint32_t));
   cells = (Cell *)reserve(bytes / GRAIN * sizeof(Cell));
@@ -162,7 +163,7 @@ void device_freed(char *p, size_t bytes) {
 }
 
 void mark_written(const void *p, size_t bytes) {
-  size_t at = (size_t)((const char *)p - device), end = at + bytes;
+  size_t at = (size_t)((const char *)p - device_begin), end = at + bytes;
   for (; at < end && at % 8; at++) written[at / 8] |= (uint8_t)(1u << at % 8);
   if (end - at >= 8 && at < end) {
     memset(written + at / 8, 0xff, (end - at) / 8);
@@ -172,18 +173,18 @@ void mark_written(const void *p, size_t bytes) {
 }
 
 const char *first_unwritten(const char *p, size_t bytes) {
-  size_t at = (size_t)(p - device), end = at + bytes;
+  size_t at = (size_t)(p - device_begin), end = at + bytes;
   while (at < end) {
     if (at % 8 == 0 && end - at >= 8 && written[at / 8] == 0xff) at += 8;
     else if (has_written(at)) at++;
-    else return device + at;
+    else return device_begin + at;
   }
   return nullptr;
 }
 
 void copy_marks(void *to, const void *from, size_t bytes) {
   std::vector<bool> marks(bytes);
-  size_t a = (size_t)((const char *)from - device), b = (size_t)((char *)to - device);
+  size_t a = (size_t)((const char *)from - device_begin), b = (size_t)((char *)to - device_begin);
   for (size_t i = 0; i < bytes; i++) marks[i] = has_written(a + i);
   for (size_t i = 0; i < bytes; i++) {
     uint8_t bit = (uint8_t)(1u << (b + i) % 8);
@@ -191,8 +192,6 @@ void copy_marks(void *to, const void *from, size_t bytes) {
     else written[(b + i) / 8] &= (uint8_t)~bit;
   }
 }
-
-bool in_device_space(const char *p) { return p >= device && p < device_end; }
 
 void device_launch() {
   launches++;
@@ -211,7 +210,7 @@ void device_access(const Access &a) {
     if (it == live.begin() || (--it, p + a.bytes > it->first + it->second)) nowhere(a);
     hits[next_hit++ % 4] = {it->first, it->first + it->second};
   }
-  size_t at = (size_t)(a.p - device);
+  size_t at = (size_t)(a.p - device_begin);
   if ((!a.write || a.atomic) && !all_written(at, a.bytes)) {
     const char *bad = first_unwritten(a.p, a.bytes);
     report(a, ILLEGAL_ADDRESS, "initialisation", "%s of %u bytes at %p, of which %p was never written", a.verb(), a.bytes, (const void *)a.p,

@@ -104,15 +104,20 @@ void yield() {
 
 void drop_fibers() { made = idles = 0; }
 
+static void new_epoch() {
+  block.epoch = ++block.clock;
+  for (unsigned w = 0; w * WARP < block.n; w++) block.warp[w].phase = ++block.clock;
+}
+
 void run_block() {
   block.next = block.done = block.arrived = block.votes = block.waiters = block.head = block.tail = 0;
-  block.epoch++;
   block.serial++;
+  new_epoch();
   for (unsigned w = 0; w * WARP < block.n; w++) {
     unsigned k = block.n - w * WARP;
     Warp &p = block.warp[w];
     p.size = k >= WARP ? ~0u : (1u << k) - 1;
-    p.exited = p.phase = 0;
+    p.exited = 0;
     p.groups = 0;
   }
   current = fresh();
@@ -122,8 +127,7 @@ void run_block() {
 static void release_block() {
   block.result = block.votes;
   block.votes = block.arrived = 0;
-  block.epoch++;
-  for (unsigned w = 0; w * WARP < block.n; w++) block.warp[w].phase = 0;
+  new_epoch();
   for (unsigned i = 0; i < block.waiters; i++) push_ready(block.waiting[i]);
   block.waiters = 0;
 }
@@ -171,7 +175,7 @@ void release_after_end() {
   }
 }
 
-void exchange_sync(Warp &w, unsigned) { w.phase++; }
+void exchange_sync(Warp &w, unsigned) { w.phase = ++block.clock; }
 
 void exchange_shuffle(Warp &w, unsigned lanes) {
   for (unsigned m = lanes; m; m &= m - 1) {

@@ -38,7 +38,7 @@ struct Group {
 
 struct Warp {
   unsigned size, exited; // lanes as masks
-  unsigned phase;        // counts __syncwarp since the last barrier of the block
+  unsigned phase;        // the clock at the last __syncwarp or barrier of the block
   int groups;
   Group group[WARP];
   Fiber *fiber[WARP];
@@ -60,7 +60,8 @@ struct Block {
   unsigned n, next, done; // threads in all, started, ended
   unsigned arrived;       // at the barrier
   unsigned votes, result; // of __syncthreads_count and its relatives
-  unsigned epoch;         // counts barriers and blocks over all launches
+  unsigned clock;         // counts epochs and phases over all launches: no two have one number
+  unsigned epoch;         // the clock at the block's last barrier, or its start
   unsigned serial;        // counts blocks over all launches
   bool reverse;
   const Kernel *kernel;

@@ -59,6 +59,9 @@ static void vectors() {
   need(launch("axpy4", 3, 128, p));
   for (size_t i = 0; i < n; i++) y[i] += 2 * x[i];
   same("axpy4", download<float>(dy, n), y);
+  need(launch("bytes", 1, 64, p));
+  for (int i = 0; i < 64; i++) y[i] = (float)i + 2;
+  same("bytes", download<float>(dy, n), y);
   float s = 0;
   for (float v : x) s += v;
   need(launch("sum", 9, 256, p));

@@ -6,6 +6,15 @@ KERNEL(axpy, 256, VectorParams) {
   for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < p.n; i += (i64)gridDim.x * blockDim.x) p.y[i] += 2 * p.x[i];
 }
 
+// Threads use bytes of their own, which lie side by side in shared memory.
+KERNEL(bytes, 64, VectorParams) {
+  __shared__ u8 s[64];
+  s[threadIdx.x] = (u8)threadIdx.x;
+  s[threadIdx.x] = (u8)(s[threadIdx.x] + 1);
+  s[threadIdx.x] = (u8)(s[threadIdx.x] + 1);
+  p.y[threadIdx.x] = s[threadIdx.x];
+}
+
 KERNEL(axpy4, 256, VectorParams) {
   for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < p.n / 4; i += (i64)gridDim.x * blockDim.x) {
     float4 x = ((const float4 *)p.x)[i], y = ((float4 *)p.y)[i];
