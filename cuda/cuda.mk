@@ -13,8 +13,9 @@ BUNDLE_MOST  := 41943040# bytes: what can be carried to a machine that has no ne
 # gorgonia.org/cu compile with either.
 with_cuda = headers=$$(cuda/toolchain.sh $(1) --include) && CGO_ENABLED=1 \
 	CGO_CFLAGS="-O2 -g '-I$(CURDIR)/cuda/driver/compat' '-I$$headers'"
-# under runs it with the stand-in driver of a folder, $(1), in place of NVIDIA's.
-under = LD_LIBRARY_PATH=$(1)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH} ACUMEN_CUBLAS=$(1)/libcublas.so.12
+# under runs it with the stand-in driver of a folder, $(1), in place of NVIDIA's: leaks and uses of the legacy stream fail.
+under = LD_LIBRARY_PATH=$(1)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH} ACUMEN_CUBLAS=$(1)/libcublas.so.12 \
+	ACUSIM_LEAKS=error ACUSIM_LEGACY=error
 
 .PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda gpu-bundle gpu-bundle-dry lint-cuda cc cxx
 

@@ -20,7 +20,8 @@
 //	                MIG: a slice of an H100; EXCLUSIVE: no context can be made
 //	ACUSIM_FAIL     call:N or call:N:code, with commas between them: the N-th call of that function fails
 //	ACUSIM_LOG      a file to which the name of every call is appended
-//	ACUSIM_LEAKS    1: what was not released is told at exit
+//	ACUSIM_LEAKS    1: what was not released is told at exit; error: releasing the context before fails with
+//	                CUDA_ERROR_ILLEGAL_STATE
 //	ACUSIM_USE      a file that tells the most bytes that were allocated on the device at one time, and how many were not
 //	                freed so far
 //	ACUSIM_REVERSE  1: the threads of a block run from the last to the first

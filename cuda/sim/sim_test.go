@@ -119,7 +119,8 @@ func TestGood(t *testing.T) {
 	})
 }
 
-// Faults of kernels, each found: in the checked build always, in the fast one where the address itself is wrong.
+// Faults of kernels, each found: in the checked build always, in the fast one where the address itself is wrong. Without its
+// fault each runs, and no build says a word.
 func TestKernelFaults(t *testing.T) {
 	for _, c := range []struct {
 		name, fast, checked string // the result of the call that waits
@@ -135,6 +136,8 @@ func TestKernelFaults(t *testing.T) {
 		{"shared_unwritten", "0", "700", "initialisation", "which this block has not written"},
 		{"no_syncthreads", "0", "700", "race", "no __syncthreads between"},
 		{"one_syncthreads", "0", "700", "race", "no __syncthreads between"},
+		{"overwritten", "0", "700", "race", "which thread 0 read: no __syncthreads between at bad.cu:"},
+		{"overwritten_in_warp", "0", "700", "race", "which thread 31 read: no __syncwarp between at bad.cu:"},
 		{"no_syncwarp", "0", "700", "race", "no __syncwarp between"},
 		{"no_wait", "0", "700", "cp.async", "before the wait for its cp.async"},
 		{"blocks_race", "0", "700", "race", "which block 0 wrote in the same launch"},
@@ -155,7 +158,18 @@ func TestKernelFaults(t *testing.T) {
 			if out != c.checked || !strings.HasPrefix(errs, prefix) || !strings.Contains(errs, c.says) || strings.Contains(errs, "\n") {
 				t.Errorf("checked: result %s, want %s and one line %s...%s\n%s", out, c.checked, prefix, c.says, errs)
 			}
+			for mode := range builds {
+				withoutFault(t, mode, c.name, nil)
+			}
 		})
+	}
+}
+
+// withoutFault runs a case of bad.cpp without its fault.
+func withoutFault(t *testing.T, mode, name string, env []string) {
+	t.Helper()
+	if out, errs := call(t, mode, "bad", env, name, "mended"); out != "0" || errs != "" {
+		t.Errorf("%s, without the fault: result %s\n%s", mode, out, errs)
 	}
 }
 
@@ -164,6 +178,8 @@ func kernelOf(name string) string {
 	switch name {
 	case "use_after_free", "unwritten":
 		return "copy"
+	case "overwritten_in_warp":
+		return "overwritten"
 	}
 	return name
 }
@@ -180,30 +196,73 @@ func TestFaultyValues(t *testing.T) {
 	}
 }
 
-// What the driver refuses, with its code, in both builds.
+// What the driver refuses, with its code and, where a code says little, a line that says more; in both builds, and not
+// without the fault.
 func TestRefusals(t *testing.T) {
+	const capturing = " is not allowed while a stream is capturing"
+	for _, c := range []struct{ name, code, says string }{
+		{"free_while_queued", "0", ""},
+		{"double_free", "1", ""},
+		{"gemm_beyond", "700", "bounds: cublasSgemm_v2 reads 288 bytes at "},
+		{"sticky", "700", "address: kernel wild"},
+		{"capture_sync", "900", "capture: cuStreamSynchronize of a stream that is capturing"},
+		{"capture_sync_other", "900", "capture: cuStreamSynchronize" + capturing},
+		{"capture_sync_context", "900", "capture: cuCtxSynchronize" + capturing},
+		{"capture_query", "900", "capture: cuStreamQuery of a stream that is capturing"},
+		{"capture_copy", "900", "capture: cuMemcpyDtoH_v2" + capturing},
+		{"capture_alloc", "900", "capture: cuMemAlloc_v2" + capturing},
+		{"capture_alloc_relaxed", "0", ""},
+		{"capture_module", "900", "capture: cuModuleLoadData" + capturing},
+		{"capture_function", "900", "capture: cuModuleGetFunction" + capturing},
+		{"capture_handle", "1", "capture: cublasCreate_v2" + capturing},
+		{"capture_workspace", "14", "capture: cublasSgemm_v2 without a workspace of the handle allocates"},
+		{"capture_product", "13", "capture: the first product of its kind (cublasSgemm_v2 "},
+		{"capture_choice", "1", "capture: "},
+		{"capture_fused", "13", "capture: "},
+		{"capture_legacy", "906", "capture: copy on the legacy stream while a blocking stream is capturing"},
+		{"capture_event_query", "907", "capture: cuEventQuery of an event that a capturing stream recorded"},
+		{"capture_isolation", "905", "capture: a capturing stream waits for an event that was recorded outside the capture"},
+		{"capture_unjoined", "904", "capture: a forked stream's work is not joined to the stream that began the capture"},
+		{"capture_unmatched", "903", ""},
+		{"capture_merge", "902", ""},
+		{"capture_other_thread", "908", ""},
+		{"fused", "0", ""},
+		{"fused_uneven", "15", ""},
+		{"fused_misaligned", "7", "cublasLtMatmul: a matrix that is aligned less than the algorithm was chosen for"},
+		{"fused_no_workspace", "7", "cublasLtMatmul: less workspace than the algorithm needs"},
+		{"fused_no_choice", "7", "cublasLtMatmul: an algorithm that was chosen for another product"},
+		{"fused_other_choice", "7", "cublasLtMatmul: an algorithm that was chosen for another product"},
+		{"too_many_threads", "1", "kernel copy: no grid of 1x1x1 blocks of 2048x1x1 threads"},
+		{"beyond_bounds", "701", "kernel copy: 128 threads a block, its launch bound is 64"},
+		{"no_blocks", "1", "kernel copy: no grid of 0x1x1 blocks of 64x1x1 threads"},
+		{"too_much_shared", "1", "kernel copy: 49153 bytes of dynamic shared memory, its limit is 49152"},
+		{"too_much_shared_asked", "1", "kernel copy: 232449 bytes of dynamic shared memory asked for, 232448 are possible"},
+		{"parameter_size", "1", "kernel copy: a parameter block of 8 bytes, it takes 40"},
+		{"copy_beyond", "1", "bounds: a copy of 257 bytes from "},
+		{"no_memory", "2", ""},
+		{"unknown_kernel", "500", ""},
+		{"bad_image", "200", "module: the image is no cubin, no PTX and not"},
+		{"stale_stream", "400", ""},
+		{"legacy_forbidden", "400", "legacy: the legacy stream is used, which ACUSIM_LEGACY=error forbids"},
+		{"leak", "401", "leak: the context is released with 1 device allocations (256 bytes on the device)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			both(t, func(t *testing.T, mode string) {
+				env := []string{"ACUSIM_LEAKS=error"}
+				if c.name == "legacy_forbidden" {
+					env = []string{"ACUSIM_LEGACY=error"}
+				}
+				out, errs := call(t, mode, "bad", env, c.name)
+				if out != c.code || (errs == "") != (c.says == "") || !strings.HasPrefix(strings.TrimPrefix(errs, "acusim: "), c.says) || strings.Contains(errs, "\n") {
+					t.Errorf("result %s, want %s and one line %q\n%s", out, c.code, c.says, errs)
+				}
+				if c.code != "0" {
+					withoutFault(t, mode, c.name, env)
+				}
+			})
+		})
+	}
 	both(t, func(t *testing.T, mode string) {
-		for name, want := range map[string]string{
-			"free_while_queued": "0", "double_free": "1", "gemm_beyond": "700", "sticky": "700",
-			"capture_sync": "900", "capture_sync_other": "900", "capture_sync_context": "900", "capture_query": "900",
-			"capture_copy": "900", "capture_alloc": "900", "capture_alloc_relaxed": "0", "capture_module": "900",
-			"capture_function": "900", "capture_handle": "1", "capture_workspace": "14", "capture_product": "13", "capture_legacy": "906",
-			"capture_event_query": "907", "capture_isolation": "905", "capture_unjoined": "904", "capture_unmatched": "903",
-			"capture_merge": "902", "capture_other_thread": "908",
-			"capture_choice": "1", "capture_fused": "13", "fused": "0", "fused_uneven": "15", "fused_misaligned": "7", "fused_no_workspace": "7",
-			"fused_no_choice": "7", "fused_other_choice": "7",
-			"too_many_threads": "1", "beyond_bounds": "701", "no_blocks": "1", "too_much_shared": "1", "too_much_shared_asked": "1",
-			"parameter_size": "1", "copy_beyond": "1", "no_memory": "2", "unknown_kernel": "500", "bad_image": "200",
-			"stale_stream": "400", "legacy_forbidden": "400",
-		} {
-			var env []string
-			if name == "legacy_forbidden" {
-				env = []string{"ACUSIM_LEGACY=error"}
-			}
-			if out, errs := call(t, mode, "bad", env, name); out != want {
-				t.Errorf("%s: %s, want %s\n%s", name, out, want, errs)
-			}
-		}
 		if out, errs := call(t, mode, "bad", nil, "unwritten_gemm"); (out == "700") != (mode == "checked") || (errs != "") != (mode == "checked") {
 			t.Errorf("a product of unwritten memory: %s\n%s", out, errs)
 		}
@@ -217,9 +276,11 @@ func TestOrder(t *testing.T) {
 			"missing_wait": "1", "wait": "5", "missing_synchronise": "1", "pinned_overwritten": "4", "pageable_overwritten": "3",
 			"query": "3", "graph_twice": "3", "graph_fork": "2", "graph_fork_missing_join": "1", "graph_gemm": "8", "large_alloc": "1",
 		} {
-			if out, errs := call(t, mode, "order", nil, name); out != want {
-				t.Errorf("%s: %s, want %s\n%s", name, out, want, errs)
-			}
+			t.Run(name, func(t *testing.T) {
+				if out, errs := call(t, mode, "order", nil, name); out != want {
+					t.Errorf("%s, want %s\n%s", out, want, errs)
+				}
+			})
 		}
 	})
 }

@@ -1,5 +1,6 @@
 // context.cpp: contexts, and which one a thread has.
 #include <algorithm>
+#include <cstring>
 
 #include "state.h"
 
@@ -28,6 +29,18 @@ Context *make(int device, bool primary) {
   c->legacy.reset(new Stream{c, true, 0});
   state().contexts.insert(c);
   return c;
+}
+
+// leaked is the code of releasing a context in which something lives, where ACUSIM_LEAKS=error makes that a fault: a driver
+// frees it without a word. After a fault of a kernel a process cannot free anything.
+int leaked() {
+  const char *e = getenv("ACUSIM_LEAKS");
+  long n;
+  if (!e || strcmp(e, "error") || state().primary->error) return SUCCESS;
+  std::string text = live(&n);
+  if (!n) return SUCCESS;
+  complain("leak: the context is released with %s", text.c_str());
+  return ILLEGAL_STATE;
 }
 
 void destroy(Context *c) {
@@ -77,11 +90,11 @@ API cuDevicePrimaryCtxRelease_v2(int device) {
   State &s = state();
   if (device < 0 || device >= device_count()) return INVALID_DEVICE;
   if (!s.retained) return INVALID_CONTEXT;
-  if (--s.retained == 0) {
-    destroy(s.primary);
-    s.primary = nullptr;
-  }
-  return SUCCESS;
+  if (--s.retained) return SUCCESS;
+  int e = leaked();
+  destroy(s.primary);
+  s.primary = nullptr;
+  return e;
 }
 API cuDevicePrimaryCtxRelease(int device) { return cuDevicePrimaryCtxRelease_v2(device); }
 

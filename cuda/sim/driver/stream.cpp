@@ -38,6 +38,7 @@ API cuStreamSynchronize(void *handle) {
   if (!s) return INVALID_HANDLE;
   if (s->capture) {
     invalidate(s->capture);
+    complain("capture: %s of a stream that is capturing", __func__);
     return STREAM_CAPTURE_UNSUPPORTED;
   }
   if (int e = unsafe("cuStreamSynchronize")) return e;
@@ -57,6 +58,7 @@ API cuStreamQuery(void *handle) {
   if (!s) return INVALID_HANDLE;
   if (s->capture) {
     invalidate(s->capture);
+    complain("capture: %s of a stream that is capturing", __func__);
     return STREAM_CAPTURE_UNSUPPORTED;
   }
   if (int e = unsafe("cuStreamQuery")) return e;
@@ -184,6 +186,7 @@ API cuEventQuery(Event *e) {
   if (!state().events.count(e)) return INVALID_HANDLE;
   if (captured(e)) {
     invalidate(e->capture);
+    complain("capture: %s of an event that a capturing stream recorded", __func__);
     return CAPTURED_EVENT;
   }
   if (int error = unsafe(__func__)) return error;
@@ -198,6 +201,7 @@ API cuEventSynchronize(Event *e) {
   if (!state().events.count(e)) return INVALID_HANDLE;
   if (captured(e)) {
     invalidate(e->capture);
+    complain("capture: %s of an event that a capturing stream recorded", __func__);
     return CAPTURED_EVENT;
   }
   if (int error = unsafe(__func__)) return error;

@@ -1,24 +1,24 @@
-// bad.cu: kernels with one fault each.
+// bad.cu: kernels with one fault each, and without it where p.mended is 1.
 #include "../../kernels/ptx.cuh"
 #include "params.h"
 
 KERNEL(read_beyond, 64, VectorParams) {
   int i = threadIdx.x;
-  p.y[i] = p.x[i + 1];
+  p.y[i] = p.x[i + !p.mended];
 }
 KERNEL(write_beyond, 64, VectorParams) {
   int i = threadIdx.x;
-  p.y[i + (i == 63)] = p.x[i];
+  p.y[i + (i == 63 && !p.mended)] = p.x[i];
 }
 KERNEL(shared_beyond, 64, VectorParams) {
   SHARED(float, s);
   s[threadIdx.x] = p.x[threadIdx.x];
   __syncthreads();
-  p.y[threadIdx.x] = s[threadIdx.x + 1];
+  p.y[threadIdx.x] = s[threadIdx.x + !p.mended];
 }
 KERNEL(index_beyond, 64, VectorParams) {
   __shared__ float s[64];
-  s[threadIdx.x + (p.n == 64)] = p.x[threadIdx.x];
+  s[threadIdx.x + !p.mended] = p.x[threadIdx.x];
   __syncthreads();
   p.y[threadIdx.x] = s[threadIdx.x];
 }
@@ -30,13 +30,14 @@ KERNEL(shared_unwritten, 64, VectorParams) {
   __shared__ float s[65];
   s[threadIdx.x] = p.x[threadIdx.x];
   __syncthreads();
-  p.y[threadIdx.x] = s[threadIdx.x + 1];
+  p.y[threadIdx.x] = s[threadIdx.x + !p.mended];
 }
 KERNEL(no_syncthreads, 64, VectorParams) {
   __shared__ float s[64];
   s[63 - threadIdx.x] = 0;
   __syncthreads();
   s[threadIdx.x] = p.x[threadIdx.x];
+  if (p.mended) __syncthreads();
   p.y[threadIdx.x] = s[63 - threadIdx.x];
 }
 // The second round writes what others may still read.
@@ -46,7 +47,17 @@ KERNEL(one_syncthreads, 64, VectorParams) {
     s[threadIdx.x] = p.x[threadIdx.x] + round;
     __syncthreads();
     p.y[threadIdx.x] = s[(threadIdx.x + 32) % 64];
+    if (p.mended) __syncthreads();
   }
+}
+// A thread writes what the others have read: without a barrier some may read it later. Here it runs last.
+KERNEL(overwritten, 64, VectorParams) {
+  __shared__ float s;
+  if (threadIdx.x == 0) s = p.x[0];
+  __syncthreads();
+  p.y[threadIdx.x] = s;
+  if (p.mended) __syncthreads();
+  if (threadIdx.x == blockDim.x - 2) s = 0;
 }
 template <bool WAIT, bool SYNC> __device__ void staged(const VectorParams &p) {
   __shared__ __align__(16) u16 s[8 * 8];
@@ -55,8 +66,8 @@ template <bool WAIT, bool SYNC> __device__ void staged(const VectorParams &p) {
   __syncwarp();
   if (l < 8) cp_async<16>(s + 8 * l, (const u16 *)p.x + 8 * l);
   cp_async_commit();
-  if (WAIT) cp_async_wait<0>();
-  if (SYNC) __syncwarp();
+  if (WAIT || p.mended) cp_async_wait<0>();
+  if (SYNC || p.mended) __syncwarp();
   unsigned r[1];
   ldmatrix_x1(r, s + l % 8 * 8);
   ((unsigned *)p.y)[l] = r[0];
@@ -65,24 +76,24 @@ KERNEL(no_syncwarp, 32, VectorParams) { staged<true, false>(p); }
 KERNEL(no_wait, 32, VectorParams) { staged<false, true>(p); }
 
 KERNEL(blocks_race, 64, VectorParams) {
-  p.y[threadIdx.x] = p.x[threadIdx.x] + blockIdx.x;
+  p.y[threadIdx.x + (p.mended ? 64 * blockIdx.x : 0)] = p.x[threadIdx.x] + blockIdx.x;
 }
 KERNEL(blocks_race_read, 64, VectorParams) {
   int i = blockIdx.x * 64 + threadIdx.x;
-  p.y[i] = i >= 64 ? p.y[i - 64] : p.x[i];
+  p.y[i] = i >= 64 && !p.mended ? p.y[i - 64] : p.x[threadIdx.x];
 }
 KERNEL(misaligned, 64, VectorParams) {
-  float4 v = *(const float4 *)(p.x + p.n);
+  float4 v = *(const float4 *)(p.x + (p.mended ? 4 : 1));
   p.y[threadIdx.x] = v.x + v.y + v.z + v.w;
 }
 KERNEL(misaligned_copy, 64, VectorParams) {
   __shared__ __align__(16) float s[64 * 4];
-  cp_async<16>(s + 4 * threadIdx.x, p.x + p.n);
+  cp_async<16>(s + 4 * threadIdx.x, p.x + (p.mended ? 4 : 1));
   cp_async_wait_all();
   p.y[threadIdx.x] = s[4 * threadIdx.x];
 }
 KERNEL(divergent_barrier, 64, VectorParams) {
-  if (threadIdx.x < 10) __syncthreads();
+  if (threadIdx.x < 10 || p.mended) __syncthreads();
   else p.y[threadIdx.x] = __shfl_sync(~0u, p.x[0], 0);
 }
 KERNEL(wild, 64, VectorParams) {

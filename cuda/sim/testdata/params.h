@@ -11,6 +11,7 @@ struct VectorParams {
   POINTER(float) y;
   POINTER(int) flag;
   long long n;
+  long long mended; // of kernels with a fault: 1 without it
 };
 struct MatrixParams {
   POINTER(float) c;
