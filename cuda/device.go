@@ -19,7 +19,7 @@ type Device struct {
 	modules  []*driver.Module
 	function []*driver.Function // by kernelID
 
-	hooks   []*hook
+	gate    device.Gate
 	err     error // of this handle, until Sync
 	dead    error // of the context: no call can succeed any more
 	live    int   // bytes that the caller has allocated through this handle
@@ -40,8 +40,6 @@ type Device struct {
 	plan    *plan // nil: the GPU is there
 }
 
-type hook struct{ f func(device.Call) error }
-
 // Name is "cuda:0".
 func (d *Device) Name() string {
 	if d.plan != nil {
@@ -51,44 +49,20 @@ func (d *Device) Name() string {
 }
 
 // Hook sets f at the gate that every call passes.
-func (d *Device) Hook(f func(device.Call) error) (undo func()) {
-	h := &hook{f}
-	d.hooks = append(d.hooks, h)
-	return func() {
-		for i, x := range d.hooks {
-			if x == h {
-				d.hooks = append(append([]*hook{}, d.hooks[:i]...), d.hooks[i+1:]...)
-				return
-			}
-		}
-	}
-}
+func (d *Device) Hook(f func(device.Call) error) (undo func()) { return d.gate.Hook(f) }
 
 // before asks the hooks; false: the call is dropped.
 func (d *Device) before(c device.Call) bool {
-	c.Phase = device.Before
-	for _, h := range d.hooks {
-		switch err := h.f(c); {
-		case err == device.ErrSkip:
-			return false
-		case err != nil:
-			err = fmt.Errorf("%s: %w", c.Kernel, err)
-			if d.rec != nil {
-				d.refuse(err)
-			} else {
-				d.fail(err)
-			}
-			return false
-		}
+	switch err := d.gate.Before(c); {
+	case err == nil:
+		return true
+	case err == device.ErrSkip:
+	case d.rec != nil:
+		d.refuse(err)
+	default:
+		d.fail(err)
 	}
-	return true
-}
-
-func (d *Device) after(c device.Call) {
-	c.Phase = device.After
-	for _, h := range d.hooks {
-		_ = h.f(c) // errors after the fact are ignored, as Hooker says
-	}
+	return false
 }
 
 // fail keeps the first error until Sync. An error of the driver that the context does not survive is kept for good.
@@ -145,7 +119,7 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 		return
 	}
 	c := device.Call{Kernel: kernel, Writes: writes, Reads: reads, Flops: flops}
-	if len(d.hooks) > 0 && !d.before(c) {
+	if d.gate.Watched() && !d.before(c) {
 		return
 	}
 	d.touch(writes, reads)
@@ -157,8 +131,8 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 	} else if err := run(); err != nil {
 		d.fail(fmt.Errorf("%s: %w", kernel, err))
 	}
-	if len(d.hooks) > 0 {
-		d.after(c)
+	if d.gate.Watched() {
+		d.gate.After(c)
 	}
 }
 

@@ -114,7 +114,7 @@ func (g *graph) Launch() {
 	if d.failed() != nil || g.g == nil && d.plan == nil {
 		return
 	}
-	hooked := len(d.hooks) > 0
+	hooked := d.gate.Watched()
 	if hooked && !d.before(device.Call{Kernel: "Launch"}) {
 		return
 	}
@@ -122,7 +122,7 @@ func (g *graph) Launch() {
 		g.queue()
 	}
 	if hooked {
-		d.after(device.Call{Kernel: "Launch"})
+		d.gate.After(device.Call{Kernel: "Launch"})
 	}
 }
 

@@ -56,12 +56,12 @@ func (d *Device) Fetch(src device.View) device.Ticket {
 		return t
 	}
 	c := device.Call{Kernel: "Fetch", Reads: []device.View{src}}
-	if len(d.hooks) > 0 {
+	if d.gate.Watched() {
 		if !d.before(c) {
 			t.err = d.failed()
 			return t
 		}
-		defer d.after(c)
+		defer d.gate.After(c)
 	}
 	if d.plan != nil {
 		return t

@@ -192,11 +192,11 @@ func (d *Device) Upload(dst device.View, src []byte) {
 		return
 	}
 	c := device.Call{Kernel: "Upload", Writes: []device.View{dst}}
-	if len(d.hooks) > 0 {
+	if d.gate.Watched() {
 		if !d.before(c) {
 			return
 		}
-		defer d.after(c)
+		defer d.gate.After(c)
 	}
 	if len(src) == 0 || d.plan != nil {
 		return
@@ -234,11 +234,11 @@ func (d *Device) Download(dst []byte, src device.View) error {
 		return err
 	}
 	c := device.Call{Kernel: "Download", Reads: []device.View{src}}
-	if len(d.hooks) > 0 {
+	if d.gate.Watched() {
 		if !d.before(c) {
 			return d.failed()
 		}
-		defer d.after(c)
+		defer d.gate.After(c)
 	}
 	if d.plan != nil {
 		clear(dst)

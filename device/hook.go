@@ -1,6 +1,9 @@
 package device
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Phase tells when in the life of a kernel call a hook sees it.
 type Phase uint8
@@ -40,6 +43,53 @@ func Hook(d Device, f func(Call) error) (undo func()) {
 		panic("device.Hook: " + d.Name() + " has no hook")
 	}
 	return h.Hook(f)
+}
+
+// Gate keeps the hooks of a device and asks them: back-ends have one, through which every call passes. The zero Gate has no
+// hooks.
+type Gate struct{ hooks []*hook }
+
+type hook struct{ f func(Call) error }
+
+// Hook is Hooker's.
+func (g *Gate) Hook(f func(Call) error) (undo func()) {
+	h := &hook{f}
+	g.hooks = append(g.hooks[:len(g.hooks):len(g.hooks)], h)
+	return func() {
+		var rest []*hook // a new list: Before may be walking the old one
+		for _, x := range g.hooks {
+			if x != h {
+				rest = append(rest, x)
+			}
+		}
+		g.hooks = rest
+	}
+}
+
+// Watched reports whether there are hooks: without any, a call need not be described.
+func (g *Gate) Watched() bool { return len(g.hooks) > 0 }
+
+// Before asks the hooks whether a call may pass. If one says no, its error comes back with the kernel's name, ErrSkip as it
+// is.
+func (g *Gate) Before(c Call) error {
+	c.Phase = Before
+	for _, h := range g.hooks {
+		switch err := h.f(c); {
+		case errors.Is(err, ErrSkip):
+			return ErrSkip
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.Kernel, err)
+		}
+	}
+	return nil
+}
+
+// After tells the hooks that a call has passed.
+func (g *Gate) After(c Call) {
+	c.Phase = After
+	for _, h := range g.hooks {
+		_ = h.f(c) // errors after the fact are ignored, as Hooker says
+	}
 }
 
 // DryRun runs f while every call on d is dropped. With an arena made by Phantom it finds what memory f needs.

@@ -31,10 +31,10 @@ func init() {
 
 // Device is a handle on the CPU: a pool of threads and what is recorded. Calls run at once.
 type Device struct {
-	pool  *pool
-	hooks []*hook
-	live  int // bytes
-	mems  map[*memory]struct{}
+	pool *pool
+	gate device.Gate
+	live int // bytes
+	mems map[*memory]struct{}
 
 	mu  sync.Mutex // guards err: kernels fail on any thread
 	err error
@@ -47,8 +47,6 @@ type Device struct {
 	tickets   []*ticket
 	plan      *plan // nil: memory is there, and calls compute
 }
-
-type hook struct{ f func(device.Call) error }
 
 // Open makes a device. Options.Threads 0 takes GOMAXPROCS.
 func Open(o device.Options) *Device {
@@ -125,44 +123,20 @@ func (d *Device) Close() error {
 }
 
 // Hook sets f at the gate that every call passes.
-func (d *Device) Hook(f func(device.Call) error) (undo func()) {
-	h := &hook{f}
-	d.hooks = append(d.hooks, h)
-	return func() {
-		for i, x := range d.hooks {
-			if x == h {
-				d.hooks = append(append([]*hook{}, d.hooks[:i]...), d.hooks[i+1:]...)
-				return
-			}
-		}
-	}
-}
+func (d *Device) Hook(f func(device.Call) error) (undo func()) { return d.gate.Hook(f) }
 
 // before asks the hooks; false: the call is dropped.
 func (d *Device) before(c device.Call) bool {
-	c.Phase = device.Before
-	for _, h := range d.hooks {
-		switch err := h.f(c); {
-		case err == device.ErrSkip:
-			return false
-		case err != nil:
-			err = fmt.Errorf("%s: %w", c.Kernel, err)
-			if d.rec != nil {
-				d.refuse(err)
-			} else {
-				d.fail(err)
-			}
-			return false
-		}
+	switch err := d.gate.Before(c); {
+	case err == nil:
+		return true
+	case err == device.ErrSkip:
+	case d.rec != nil:
+		d.refuse(err)
+	default:
+		d.fail(err)
 	}
-	return true
-}
-
-func (d *Device) after(c device.Call) {
-	c.Phase = device.After
-	for _, h := range d.hooks {
-		_ = h.f(c) // errors after the fact are ignored, as Hooker says
-	}
+	return false
 }
 
 // phase is a part of a kernel. Its parts 0 to n-1 run side by side, on the worker that run is told; phases run one after
@@ -178,12 +152,12 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 	if d.rec == nil && d.failed() != nil {
 		return
 	}
-	if len(d.hooks) > 0 {
+	if d.gate.Watched() {
 		c := device.Call{Kernel: kernel, Writes: writes, Reads: reads, Flops: flops}
 		if !d.before(c) {
 			return
 		}
-		defer d.after(c)
+		defer d.gate.After(c)
 	}
 	if d.plan != nil {
 		return

@@ -63,7 +63,7 @@ func (g *graph) Launch() {
 	if d.failed() != nil {
 		return
 	}
-	hooked := len(d.hooks) > 0
+	hooked := d.gate.Watched()
 	if hooked && !d.before(device.Call{Kernel: "Launch"}) {
 		return
 	}
@@ -77,7 +77,7 @@ func (g *graph) Launch() {
 		d.pool.run(&g.phases[i])
 	}
 	if hooked {
-		d.after(device.Call{Kernel: "Launch"})
+		d.gate.After(device.Call{Kernel: "Launch"})
 	}
 }
 

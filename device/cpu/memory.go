@@ -212,7 +212,7 @@ func (d *Device) transfer(name string, v device.View, host []byte) (done bool, e
 		return false, err
 	}
 	up := name == "Upload"
-	if len(d.hooks) > 0 {
+	if d.gate.Watched() {
 		c := device.Call{Kernel: name}
 		if up {
 			c.Writes = []device.View{v}
@@ -222,7 +222,7 @@ func (d *Device) transfer(name string, v device.View, host []byte) (done bool, e
 		if !d.before(c) {
 			return false, d.failed()
 		}
-		defer d.after(c)
+		defer d.gate.After(c)
 	}
 	switch {
 	case d.plan != nil && !up:

@@ -40,13 +40,11 @@ type Deferred struct {
 	rec       *recording // not nil while capturing
 	violation error      // the first call that was not legal while capturing
 	err       error      // sticky
-	hooks     []*hook
+	hooks     device.Gate
 	live      int
 	blocks    int
 	closed    bool
 }
-
-type hook struct{ f func(device.Call) error }
 
 // command is one queued or recorded call.
 type command struct {
@@ -82,19 +80,7 @@ func (d *Deferred) Describe() string { return "slow, lazy device for tests" }
 func (d *Deferred) Pending() int { return len(d.queue) }
 
 // Hook sets f at the enqueue gate, see device.Hooker.
-func (d *Deferred) Hook(f func(device.Call) error) (undo func()) {
-	h := &hook{f}
-	d.hooks = append(d.hooks[:len(d.hooks):len(d.hooks)], h)
-	return func() {
-		var rest []*hook // a new list, since a gate may be walking the old one
-		for _, x := range d.hooks {
-			if x != h {
-				rest = append(rest, x)
-			}
-		}
-		d.hooks = rest
-	}
-}
+func (d *Deferred) Hook(f func(device.Call) error) (undo func()) { return d.hooks.Hook(f) }
 
 // Alloc gives memory that is filled with NaN. Over 4 GiB in all is out of memory.
 func (d *Deferred) Alloc(bytes int) (device.Memory, error) {
@@ -250,7 +236,7 @@ func (r *recording) Launch() {
 	}
 	if d.gate(device.Call{Kernel: "Launch"}) {
 		d.queue = append(d.queue, r.commands...)
-		d.after(device.Call{Kernel: "Launch"})
+		d.hooks.After(device.Call{Kernel: "Launch"})
 	}
 }
 
@@ -259,30 +245,19 @@ func (r *recording) Close() { r.commands, r.closed = nil, true }
 
 // gate asks the hooks whether a call may pass.
 func (d *Deferred) gate(c device.Call) bool {
-	c.Phase = device.Before
-	for _, h := range d.hooks {
-		err := h.f(c)
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, device.ErrSkip) {
-			err = fmt.Errorf("deferred: %s: %w", c.Kernel, err)
-			if d.rec == nil {
-				d.fail(err)
-			} else if d.violation == nil {
-				d.violation = err
-			}
-		}
-		return false
+	err := d.hooks.Before(c)
+	if err == nil {
+		return true
 	}
-	return true
-}
-
-func (d *Deferred) after(c device.Call) {
-	c.Phase = device.After
-	for _, h := range d.hooks {
-		_ = h.f(c) // ignored After, as the contract says
+	if err != device.ErrSkip {
+		err = fmt.Errorf("deferred: %w", err)
+		if d.rec == nil {
+			d.fail(err)
+		} else if d.violation == nil {
+			d.violation = err
+		}
 	}
+	return false
 }
 
 // enqueue passes a call through the gate and queues or records it. It reports whether it did.
@@ -313,7 +288,7 @@ func (d *Deferred) enqueue(c device.Call, run func() error) bool {
 	} else {
 		d.queue = append(d.queue, q)
 	}
-	d.after(c)
+	d.hooks.After(c)
 	return true
 }
 
