@@ -35,7 +35,7 @@ func TestStages(t *testing.T) {
 	assert.Greater(t, len(names), 35)
 }
 
-// A test is in one family at most, and every op and every conformance test in one.
+// A test, an op, a conformance test is in one family at most; those in none are in the stage suite-rest.
 func TestFamilies(t *testing.T) {
 	of := func(choose func(f family) string, name string) (in []string) {
 		for _, f := range families {
@@ -45,25 +45,29 @@ func TestFamilies(t *testing.T) {
 		}
 		return in
 	}
+	some := 0
+	once := func(what, name string, in []string) {
+		assert.LessOrEqual(t, len(in), 1, "%s %s is in %v", what, name, in)
+		if some += len(in); len(in) == 0 {
+			t.Logf("%s %s is in no family", what, name)
+		}
+	}
 	for _, name := range devicetest.Names() {
-		assert.Len(t, of(func(f family) string { return f.conformance }, name), 1, "conformance test %s: add it to a family", name)
+		once("conformance test", name, of(func(f family) string { return f.conformance }, name))
 	}
 	for _, r := range opstest.Table() {
-		assert.Len(t, of(func(f family) string { return f.table }, r.Op), 1, "op %s: add it to a family", r.Op)
+		once("op", r.Op, of(func(f family) string { return f.table }, r.Op))
 	}
 	sources, err := filepath.Glob("../*_test.go")
 	require.NoError(t, err)
-	some := 0
 	for _, path := range sources {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for _, m := range regexp.MustCompile(`(?m)^func Test(\w+)\(t `).FindAllSubmatch(b, -1) {
-			in := of(func(f family) string { return f.tests }, string(m[1]))
-			assert.LessOrEqual(t, len(in), 1, "test %s is in %v", m[1], in)
-			some += len(in)
+			once("test", string(m[1]), of(func(f family) string { return f.tests }, string(m[1])))
 		}
 	}
-	assert.Greater(t, some, 60)
+	assert.Greater(t, some, 140)
 	p := families[2].pattern()
 	assert.Equal(t, `^Test(Copy.*|Fill.*)$|^TestConformance$/^(Fill|Iota|Copy.*)$|^TestTable$/^(Reshape|Transpose|Slice|Pad|Concat)$|^TestTableInHalfPrecision$/^(Reshape|Transpose|Slice|Pad|Concat)$`, p)
 }

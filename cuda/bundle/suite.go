@@ -14,12 +14,12 @@ type family struct {
 
 var families = []family{
 	{"memory", "allocations, transfers, handles, errors that stay", "", "Transfers OutOfMemory Shapes Fetch Sticky Leak Handles", ""},
-	{"graph", "capture and replay, hooks", "Capture.* Primer.*", "Capture.* Hook.* DryRun", ""},
+	{"graph", "capture and replay, hooks", "Capture.* Primer.* Graph.*", "Capture.* Hook.* DryRun", ""},
 	{"copy", "copies, casts, fills", "Copy.* Fill.*", "Fill Iota Copy.*", "Reshape Transpose Slice Pad Concat"},
 	{"elementwise", "functions of one and two arguments", "Unary.* Binary.* Elementwise.*", "Unary.* Binary.* Where InPlace",
 		"Add Sub Mul Div Pow Neg Exp Log Sqrt Clamp Scale Sigmoid Tanh Relu LeakyRelu Gelu GeluTanh Silu"},
 	{"reduce", "sums, maxima, norms", "Reduce.* ArgMax.*", "Reduce.*", "Sum Mean Max"},
-	{"matmul", "products by cuBLAS and by our kernels", "MatMul.* Product.*", "MatMul.*", "MatMul Linear"},
+	{"matmul", "products by cuBLAS and by our kernels", "MatMul.* Product.* Linear.*", "MatMul.*", "MatMul Linear.*"},
 	{"gather", "rows by index, and their gradients", "Gather.* Scatter.* Index.*", "Gather ScatterAdd IndexOutside", "Gather Take"},
 	{"random", "draws, permutations, dropout", "Random.* Permutation.* Dropout.*", "Random Permutation", ""},
 	{"softmax", "softmax and losses", "Softmax.*", "", "Softmax LogSoftmax .*Loss BCE.* CrossEntropy.*"},
