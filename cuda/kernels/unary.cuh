@@ -95,9 +95,9 @@ template <int OP> struct Un {
     case LEAKY_RELU: return v > C(0) ? g : a * g;
     case GELU: return g * (normal_cdf(v) + v * m_exp(C(-0.5) * v * v) * C(0.39894228040143267794)); // 1/sqrt(2 pi)
     case GELU_TANH: {
-      v = clamped(v, C(-100), C(100)); // beyond, the derivative is 0 or 1
-      C s = sigmoid(C(2) * gelu_inner(v));
-      return g * (s + C(2) * v * s * (C(1) - s) * C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * v * v));
+      v = clamped(v, C(-10), C(10)); // beyond, the derivative is 0 or 1
+      C e = m_exp(C(-2) * gelu_inner(v)), s = over_one(C(1) + e); // e s is 1-s without cancellation
+      return g * (s + C(2) * v * s * (e * s) * C(0.79788456080286535588) * (C(1) + C(3 * 0.044715) * v * v));
     }
     case SILU: {
       C s = sigmoid(v);

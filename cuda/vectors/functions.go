@@ -72,7 +72,7 @@ func f32Cases() []*Case {
 		{"f32 gelu", 20, 0, between(-8, 8), one(func(x float64) float64 { return x * normalCDF(x) }), false, 4},
 		{"f32 gelu derivative", 21, 0, between(-8, 8), one(func(x float64) float64 { return normalCDF(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi) }), false, 8},
 		{"f32 gelu_tanh", 22, 0, between(-8, 8), one(func(x float64) float64 { return x * sigmoid(2*geluInner(x)) }), false, 8},
-		{"f32 gelu_tanh derivative", 23, 0, between(-8, 8), one(geluTanhGrad), false, 32},
+		{"f32 gelu_tanh derivative", 23, 0, between(-8, 8), one(geluTanhGrad), false, 8},
 		{"f32 silu", 24, 0, between(-30, 30), one(func(x float64) float64 { return x * sigmoid(x) }), false, 4},
 		{"f32 silu derivative", 25, 0, between(-30, 30), one(func(x float64) float64 { s := sigmoid(x); return s + x*s*(1-s) }), false, 16},
 	}
