@@ -21,13 +21,21 @@ func init() {
 			if index > 0 {
 				return nil, &device.OpenError{Spec: fmt.Sprintf("cpu:%d", index), Reason: "there is one CPU device", Advice: "write cpu, and set the number of threads with threads"}
 			}
+			if why := simd.Refused(); why != "" {
+				return nil, &device.OpenError{Spec: "cpu", Reason: why, Advice: levels}
+			}
 			return Open(o), nil
 		},
 		List: func() []device.Info {
+			if why := simd.Refused(); why != "" {
+				return []device.Info{{Name: "cpu", Reason: why, Advice: levels}}
+			}
 			return []device.Info{{Name: "cpu", Description: describe(runtime.GOMAXPROCS(0))}}
 		},
 	})
 }
+
+const levels = "set it to generic, avx2 or avx512, as far as the processor goes, or unset it"
 
 // Device is a handle on the CPU: a pool of threads and what is recorded. Calls run at once.
 type Device struct {

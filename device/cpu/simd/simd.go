@@ -22,27 +22,29 @@ var levelName = [...]string{"generic", "avx2", "avx512"}
 // String is the level's name, as ACUMEN_SIMD has it.
 func (l Level) String() string { return levelName[l] }
 
-// active is the level in use.
-var active = best(os.Getenv("ACUMEN_SIMD"))
+// active is the level in use; refused is what is wrong with the level that was asked for.
+var active, refused = best(os.Getenv("ACUMEN_SIMD"), detect())
 
 // Active is the level in use: the highest that the processor has, or the one that the environment variable ACUMEN_SIMD
-// names. Asking for one that the processor lacks, or that is not known, panics at start.
+// names. With a name that cannot be served, which Refused tells, it is the highest.
 func Active() Level { return active }
 
-func best(asked string) Level {
-	have := detect()
+// Refused says what is wrong with the level that ACUMEN_SIMD names; empty if nothing is.
+func Refused() string { return refused }
+
+func best(asked string, have Level) (Level, string) {
 	if asked == "" {
-		return have
+		return have, ""
 	}
 	for l, name := range levelName {
 		if name == asked {
 			if Level(l) > have {
-				panic(fmt.Sprintf("simd: ACUMEN_SIMD=%s, but the processor has no more than %s: unset it, or name a lower level", asked, have))
+				return have, fmt.Sprintf("ACUMEN_SIMD is %s, but this processor has no more than %s", asked, have)
 			}
-			return Level(l)
+			return Level(l), ""
 		}
 	}
-	panic(fmt.Sprintf("simd: ACUMEN_SIMD=%s is none of generic, avx2, avx512", asked))
+	return have, fmt.Sprintf("ACUMEN_SIMD is %q, which is none of generic, avx2, avx512", asked)
 }
 
 // DisableAVX512 makes AVX2 the highest level until the function that it returns is called. It is for tests, and not safe
