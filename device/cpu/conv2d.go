@@ -123,6 +123,10 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		conv2DDepthwise[T](d, c, y, x, w, b, act)
 		return
 	}
+	if c.winograd(d, x.Type) {
+		conv2DWinograd(d, &c, y, x, w, b, act)
+		return
+	}
 	c.flatten()
 	l := levelFor[T]()
 	all := panelsFor(l, c.og)
@@ -162,6 +166,10 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 	c := newConv(dx, dy, w.D(1), w.D(2), p)
 	if c.depthwise() {
 		conv2DDepthwiseGradInput[T](d, c, dx, dy, w)
+		return
+	}
+	if c.winograd(d, dx.Type) {
+		conv2DGradInputWinograd(d, &c, dx, dy, w)
 		return
 	}
 	c.flatten()

@@ -36,6 +36,12 @@ var convCases = []convCase{
 	{5, 28, 28, 1, 6, 5, 5, conv2DOf(1, 2, 1, 1)},
 	{2, 4, 4, 70, 66, 3, 3, conv2DOf(1, 1, 1, 1)},
 	{2, 8, 8, 20, 12, 3, 3, conv2DOf(2, 1, 1, 1)},
+	{3, 7, 9, 24, 70, 3, 3, conv2DOf(1, 1, 1, 1)}, // from here on by Winograd's way
+	{2, 11, 10, 70, 17, 3, 3, conv2DOf(1, 0, 1, 1)},
+	{5, 5, 6, 40, 36, 3, 3, conv2DOf(1, 1, 1, 2)},
+	{3, 5, 9, 40, 36, 3, 3, conv2DOf(1, 2, 1, 2)},
+	{9, 3, 14, 16, 48, 3, 3, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 1, PadW: 4, DilH: 1, DilW: 1, Groups: 1}}, // a tile wholly in the padding
+	{1, 20, 21, 130, 16, 3, 3, conv2DOf(1, 1, 1, 1)},
 }
 
 // convLoops is the definition; visit sees each product's places in y, x and w.

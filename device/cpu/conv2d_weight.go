@@ -54,6 +54,10 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 		conv2DDepthwiseGradWeight[T](d, c, dw, x, dy, beta)
 		return
 	}
+	if c.winograd(d, x.Type) {
+		conv2DGradWeightWinograd(d, &c, dw, x, dy, beta)
+		return
+	}
 	c.flatten()
 	g := &weightGrad[T]{d: d, level: levelFor[T](), c: c, x: slice[T](x), dy: slice[T](dy), dw: slice[T](dw), beta: T(beta), n: dw.Len(),
 		rows: extents(forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), c.kh), cols: extents(forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW), c.kw)}
@@ -264,9 +268,16 @@ func (g *weightGrad[T]) collect(o int) {
 	if g.across {
 		from, step = o/g.c.og*k*g.c.og+o%g.c.og, g.c.og
 	}
+	m := simd.Map[T]{Level: g.level}
+	if step == 1 {
+		sums := sharedOf[T](g.d, 0, g.n)[from:][:k]
+		for s := 1; s < g.splits; s++ {
+			m.Add(sums, sums, sharedOf[T](g.d, s*g.n*sizeOf[T](), g.n)[from:][:k])
+		}
+	}
 	for i, v := range w {
-		var sum T
-		for s := range g.splits {
+		sum := sharedOf[T](g.d, 0, g.n)[from+i*step]
+		for s := 1; s < g.splits && step != 1; s++ {
 			sum += sharedOf[T](g.d, s*g.n*sizeOf[T](), g.n)[from+i*step]
 		}
 		if g.beta != 0 {

@@ -21,21 +21,30 @@ func init() {
 			if index > 0 {
 				return nil, &device.OpenError{Spec: fmt.Sprintf("cpu:%d", index), Reason: "there is one CPU device", Advice: "write cpu, and set the number of threads with threads"}
 			}
-			if why := simd.Refused(); why != "" {
-				return nil, &device.OpenError{Spec: "cpu", Reason: why, Advice: levels}
+			if why, advice := refused(); why != "" {
+				return nil, &device.OpenError{Spec: "cpu", Reason: why, Advice: advice}
 			}
 			return Open(o), nil
 		},
 		List: func() []device.Info {
-			if why := simd.Refused(); why != "" {
-				return []device.Info{{Name: "cpu", Reason: why, Advice: levels}}
+			if why, advice := refused(); why != "" {
+				return []device.Info{{Name: "cpu", Reason: why, Advice: advice}}
 			}
 			return []device.Info{{Name: "cpu", Description: describe(runtime.GOMAXPROCS(0))}}
 		},
 	})
 }
 
-const levels = "set it to generic, avx2 or avx512, as far as the processor goes, or unset it"
+// refused says which switch in the environment cannot be served, and what to do about it.
+func refused() (why, advice string) {
+	if why := simd.Refused(); why != "" {
+		return why, "set it to generic, avx2 or avx512, as far as the processor goes, or unset it"
+	}
+	if _, why := winogradOff(); why != "" {
+		return why, "set it to on or off, or unset it"
+	}
+	return "", ""
+}
 
 // Device is a handle on the CPU: a pool of threads and what is recorded. Calls run at once.
 type Device struct {
@@ -54,6 +63,8 @@ type Device struct {
 	common    []byte   // scratch of all
 	tickets   []*ticket
 	plan      *plan // nil: memory is there, and calls compute
+
+	noWinograd bool // convolutions are sums over taps
 }
 
 // Open makes a device. Options.Threads 0 takes GOMAXPROCS.
@@ -62,7 +73,8 @@ func Open(o device.Options) *Device {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return &Device{pool: newPool(n), perWorker: make([][]byte, n), mems: map[*memory]struct{}{}}
+	off, _ := winogradOff()
+	return &Device{pool: newPool(n), perWorker: make([][]byte, n), mems: map[*memory]struct{}{}, noWinograd: off}
 }
 
 // Name is "cpu".

@@ -40,10 +40,10 @@ four_1:
 	ADDQ R15, SI
 	MOVQ c+40(FP), AX
 	CMPQ AX, $32
-	JE whole_6
+	JE whole_3
 	MOVQ rows+32(FP), R13
 	PCALIGN $32
-row_8:
+row_5:
 	VMOVUPS 0(SI), Y12
 	VMOVUPS 32(SI), Y13
 	VMOVUPS 64(SI), Y14
@@ -65,12 +65,12 @@ row_8:
 	PREFETCHT1 64(R11)
 	ADDQ $128, R11
 	DECQ R13
-	JNZ row_8
-	JMP end_7
-whole_6:
+	JNZ row_5
+	JMP end_4
+whole_3:
 	MOVQ rows+32(FP), R13
 	PCALIGN $32
-row_9:
+row_6:
 	VMOVUPS 0(SI), Y12
 	VMOVUPS 32(SI), Y13
 	VMOVUPS 64(SI), Y14
@@ -89,8 +89,8 @@ row_9:
 	VFMADD231PS Y15, Y15, Y11
 	ADDQ R8, SI
 	DECQ R13
-	JNZ row_9
-end_7:
+	JNZ row_6
+end_4:
 	MOVQ sum+0(FP), AX
 	LEAQ (AX)(R15*2), AX
 	VEXTRACTF128 $1, Y4, X12
@@ -155,9 +155,10 @@ end_7:
 	SUBQ $32, CX
 	JGE four_1
 ones_2:
-	ADDQ $24, CX
-	JL rest_4
-one_3:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_8
+one_7:
 	MOVQ shift+24(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Y0
@@ -195,10 +196,10 @@ row_10:
 	VMOVUPD Y3, 32(AX)
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_3
-rest_4:
+	JGE one_7
+rest_8:
 	ADDQ $8, CX
-	JZ done_5
+	JZ done_9
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -248,8 +249,7 @@ row_11:
 	VMASKMOVPD 32(AX), Y2, Y14
 	VADDPD Y14, Y3, Y3
 	VMASKMOVPD Y3, Y2, 32(AX)
-	ADDQ $32, R15
-done_5:
+done_9:
 	VZEROUPPER
 	RET
 
@@ -291,10 +291,10 @@ four_12:
 	ADDQ R15, SI
 	MOVQ c+48(FP), AX
 	CMPQ AX, $32
-	JE whole_17
+	JE whole_14
 	MOVQ rows+40(FP), R13
 	PCALIGN $32
-row_19:
+row_16:
 	VMOVUPS 0(DI), Y12
 	VMOVUPS 0(SI), Y13
 	VSUBPS Y0, Y13, Y13
@@ -324,12 +324,12 @@ row_19:
 	PREFETCHT1 64(R12)
 	ADDQ $128, R12
 	DECQ R13
-	JNZ row_19
-	JMP end_18
-whole_17:
+	JNZ row_16
+	JMP end_15
+whole_14:
 	MOVQ rows+40(FP), R13
 	PCALIGN $32
-row_20:
+row_17:
 	VMOVUPS 0(DI), Y12
 	VMOVUPS 0(SI), Y13
 	VSUBPS Y0, Y13, Y13
@@ -353,8 +353,8 @@ row_20:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	DECQ R13
-	JNZ row_20
-end_18:
+	JNZ row_17
+end_15:
 	MOVQ sum+0(FP), AX
 	LEAQ (AX)(R15*2), AX
 	VEXTRACTF128 $1, Y4, X12
@@ -419,9 +419,10 @@ end_18:
 	SUBQ $32, CX
 	JGE four_12
 ones_13:
-	ADDQ $24, CX
-	JL rest_15
-one_14:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_19
+one_18:
 	MOVQ mean+32(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Y0
@@ -463,10 +464,10 @@ row_21:
 	VMOVUPD Y3, 32(AX)
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_14
-rest_15:
+	JGE one_18
+rest_19:
 	ADDQ $8, CX
-	JZ done_16
+	JZ done_20
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -520,8 +521,7 @@ row_22:
 	VMASKMOVPD 32(AX), Y2, Y14
 	VADDPD Y14, Y3, Y3
 	VMASKMOVPD Y3, Y2, 32(AX)
-	ADDQ $32, R15
-done_16:
+done_20:
 	VZEROUPPER
 	RET
 
@@ -565,7 +565,8 @@ four_25:
 	SUBQ $32, CX
 	JGE four_25
 ones_26:
-	ADDQ $24, CX
+	ADDQ $32, CX
+	SUBQ $8, CX
 	JL rest_28
 one_27:
 	VMOVUPS 0(SI)(R15*1), Y0
@@ -590,7 +591,6 @@ rest_28:
 	VMASKMOVPS 0(R12)(R15*1), Y15, Y2
 	VFMADD213PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
 done_29:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -632,7 +632,8 @@ four_31:
 	SUBQ $32, CX
 	JGE four_31
 ones_32:
-	ADDQ $24, CX
+	ADDQ $32, CX
+	SUBQ $8, CX
 	JL rest_34
 one_33:
 	VMOVUPS 0(SI)(R15*1), Y0
@@ -657,7 +658,6 @@ rest_34:
 	VMASKMOVPS 0(R12)(R15*1), Y15, Y2
 	VFMADD213PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
 done_35:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -713,7 +713,8 @@ four_38:
 	SUBQ $32, CX
 	JGE four_38
 ones_39:
-	ADDQ $24, CX
+	ADDQ $32, CX
+	SUBQ $8, CX
 	JL rest_41
 one_40:
 	VXORPS Y3, Y3, Y3
@@ -742,7 +743,6 @@ rest_41:
 	VFMADD213PS Y2, Y1, Y0
 	VMAXPS Y0, Y3, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
 done_42:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -789,7 +789,8 @@ four_44:
 	SUBQ $32, CX
 	JGE four_44
 ones_45:
-	ADDQ $24, CX
+	ADDQ $32, CX
+	SUBQ $8, CX
 	JL rest_47
 one_46:
 	VXORPS Y3, Y3, Y3
@@ -818,7 +819,6 @@ rest_47:
 	VFMADD213PS Y2, Y1, Y0
 	VMAXPS Y0, Y3, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
 done_48:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -879,7 +879,8 @@ four_51:
 	SUBQ $32, CX
 	JGE four_51
 ones_52:
-	ADDQ $24, CX
+	ADDQ $32, CX
+	SUBQ $8, CX
 	JL rest_54
 one_53:
 	VMOVUPS 0(SI)(R15*1), Y0
@@ -909,7 +910,6 @@ rest_54:
 	VMASKMOVPS 0(R11)(R15*1), Y15, Y2
 	VFMADD231PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
 done_55:
 	MOVQ dxStride+72(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -961,7 +961,8 @@ four_57:
 	SUBQ $32, CX
 	JGE four_57
 ones_58:
-	ADDQ $24, CX
+	ADDQ $32, CX
+	SUBQ $8, CX
 	JL rest_60
 one_59:
 	VMOVUPS 0(SI)(R15*1), Y0
@@ -991,7 +992,6 @@ rest_60:
 	VMASKMOVPS 0(R11)(R15*1), Y15, Y2
 	VFMADD231PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
 done_61:
 	MOVQ dxStride+72(FP), AX
 	LEAQ (DI)(AX*4), DI

@@ -34,10 +34,10 @@ four_1:
 	ADDQ R15, SI
 	MOVQ c+40(FP), AX
 	CMPQ AX, $64
-	JE whole_6
+	JE whole_3
 	MOVQ rows+32(FP), R13
 	PCALIGN $32
-row_8:
+row_5:
 	VMOVUPS 0(SI), Z12
 	VMOVUPS 64(SI), Z13
 	VMOVUPS 128(SI), Z14
@@ -61,12 +61,12 @@ row_8:
 	PREFETCHT1 192(R11)
 	ADDQ $256, R11
 	DECQ R13
-	JNZ row_8
-	JMP end_7
-whole_6:
+	JNZ row_5
+	JMP end_4
+whole_3:
 	MOVQ rows+32(FP), R13
 	PCALIGN $32
-row_9:
+row_6:
 	VMOVUPS 0(SI), Z12
 	VMOVUPS 64(SI), Z13
 	VMOVUPS 128(SI), Z14
@@ -85,8 +85,8 @@ row_9:
 	VFMADD231PS Z15, Z15, Z11
 	ADDQ R8, SI
 	DECQ R13
-	JNZ row_9
-end_7:
+	JNZ row_6
+end_4:
 	MOVQ sum+0(FP), AX
 	LEAQ (AX)(R15*2), AX
 	VEXTRACTF64X4 $1, Z4, Y12
@@ -151,9 +151,10 @@ end_7:
 	SUBQ $64, CX
 	JGE four_1
 ones_2:
-	ADDQ $48, CX
-	JL rest_4
-one_3:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_8
+one_7:
 	MOVQ shift+24(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Z0
@@ -191,10 +192,10 @@ row_10:
 	VMOVUPD Z3, 64(AX)
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_3
-rest_4:
+	JGE one_7
+rest_8:
 	ADDQ $16, CX
-	JZ done_5
+	JZ done_9
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -235,8 +236,7 @@ row_11:
 	VADDPD.Z 64(AX), Z3, K2, Z3
 	VMOVUPD Z0, K1, 0(AX)
 	VMOVUPD Z3, K2, 64(AX)
-	ADDQ $64, R15
-done_5:
+done_9:
 	VZEROUPPER
 	RET
 
@@ -278,10 +278,10 @@ four_12:
 	ADDQ R15, SI
 	MOVQ c+48(FP), AX
 	CMPQ AX, $64
-	JE whole_17
+	JE whole_14
 	MOVQ rows+40(FP), R13
 	PCALIGN $32
-row_19:
+row_16:
 	VMOVUPS 0(DI), Z12
 	VMOVUPS 0(SI), Z13
 	VSUBPS Z0, Z13, Z13
@@ -315,12 +315,12 @@ row_19:
 	PREFETCHT1 192(R12)
 	ADDQ $256, R12
 	DECQ R13
-	JNZ row_19
-	JMP end_18
-whole_17:
+	JNZ row_16
+	JMP end_15
+whole_14:
 	MOVQ rows+40(FP), R13
 	PCALIGN $32
-row_20:
+row_17:
 	VMOVUPS 0(DI), Z12
 	VMOVUPS 0(SI), Z13
 	VSUBPS Z0, Z13, Z13
@@ -344,8 +344,8 @@ row_20:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	DECQ R13
-	JNZ row_20
-end_18:
+	JNZ row_17
+end_15:
 	MOVQ sum+0(FP), AX
 	LEAQ (AX)(R15*2), AX
 	VEXTRACTF64X4 $1, Z4, Y12
@@ -410,9 +410,10 @@ end_18:
 	SUBQ $64, CX
 	JGE four_12
 ones_13:
-	ADDQ $48, CX
-	JL rest_15
-one_14:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_19
+one_18:
 	MOVQ mean+32(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Z0
@@ -454,10 +455,10 @@ row_21:
 	VMOVUPD Z3, 64(AX)
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_14
-rest_15:
+	JGE one_18
+rest_19:
 	ADDQ $16, CX
-	JZ done_16
+	JZ done_20
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -502,8 +503,7 @@ row_22:
 	VADDPD.Z 64(AX), Z3, K2, Z3
 	VMOVUPD Z0, K1, 0(AX)
 	VMOVUPD Z3, K2, 64(AX)
-	ADDQ $64, R15
-done_16:
+done_20:
 	VZEROUPPER
 	RET
 
@@ -547,7 +547,8 @@ four_25:
 	SUBQ $64, CX
 	JGE four_25
 ones_26:
-	ADDQ $48, CX
+	ADDQ $64, CX
+	SUBQ $16, CX
 	JL rest_28
 one_27:
 	VMOVUPS 0(SI)(R15*1), Z0
@@ -573,7 +574,6 @@ rest_28:
 	VMOVUPS.Z 0(R12)(R15*1), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
 done_29:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -615,7 +615,8 @@ four_31:
 	SUBQ $64, CX
 	JGE four_31
 ones_32:
-	ADDQ $48, CX
+	ADDQ $64, CX
+	SUBQ $16, CX
 	JL rest_34
 one_33:
 	VMOVUPS 0(SI)(R15*1), Z0
@@ -641,7 +642,6 @@ rest_34:
 	VMOVUPS.Z 0(R12)(R15*1), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
 done_35:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -697,7 +697,8 @@ four_38:
 	SUBQ $64, CX
 	JGE four_38
 ones_39:
-	ADDQ $48, CX
+	ADDQ $64, CX
+	SUBQ $16, CX
 	JL rest_41
 one_40:
 	VXORPS Z3, Z3, Z3
@@ -727,7 +728,6 @@ rest_41:
 	VFMADD213PS Z2, Z1, Z0
 	VMAXPS Z0, Z3, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
 done_42:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -774,7 +774,8 @@ four_44:
 	SUBQ $64, CX
 	JGE four_44
 ones_45:
-	ADDQ $48, CX
+	ADDQ $64, CX
+	SUBQ $16, CX
 	JL rest_47
 one_46:
 	VXORPS Z3, Z3, Z3
@@ -804,7 +805,6 @@ rest_47:
 	VFMADD213PS Z2, Z1, Z0
 	VMAXPS Z0, Z3, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
 done_48:
 	MOVQ yStride+56(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -865,7 +865,8 @@ four_51:
 	SUBQ $64, CX
 	JGE four_51
 ones_52:
-	ADDQ $48, CX
+	ADDQ $64, CX
+	SUBQ $16, CX
 	JL rest_54
 one_53:
 	VMOVUPS 0(SI)(R15*1), Z0
@@ -896,7 +897,6 @@ rest_54:
 	VMOVUPS.Z 0(R11)(R15*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
 done_55:
 	MOVQ dxStride+72(FP), AX
 	LEAQ (DI)(AX*4), DI
@@ -948,7 +948,8 @@ four_57:
 	SUBQ $64, CX
 	JGE four_57
 ones_58:
-	ADDQ $48, CX
+	ADDQ $64, CX
+	SUBQ $16, CX
 	JL rest_60
 one_59:
 	VMOVUPS 0(SI)(R15*1), Z0
@@ -979,7 +980,6 @@ rest_60:
 	VMOVUPS.Z 0(R11)(R15*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
 done_61:
 	MOVQ dxStride+72(FP), AX
 	LEAQ (DI)(AX*4), DI

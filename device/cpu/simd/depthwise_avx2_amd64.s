@@ -32,7 +32,7 @@ four_1:
 	ADDQ R15, SI
 	MOVQ rows+24(FP), R13
 	PCALIGN $32
-row_6:
+row_3:
 	VMOVUPS 0(DI), Y4
 	VFMADD231PS 0(SI), Y0, Y4
 	VMOVUPS Y4, 0(DI)
@@ -48,14 +48,15 @@ row_6:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	DECQ R13
-	JNZ row_6
+	JNZ row_3
 	ADDQ $128, R15
 	SUBQ $32, CX
 	JGE four_1
 ones_2:
-	ADDQ $24, CX
-	JL rest_4
-one_3:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_5
+one_4:
 	MOVQ w+16(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Y0
@@ -75,10 +76,10 @@ row_7:
 	JNZ row_7
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_3
-rest_4:
+	JGE one_4
+rest_5:
 	ADDQ $8, CX
-	JZ done_5
+	JZ done_6
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -101,8 +102,7 @@ row_8:
 	ADDQ R9, SI
 	DECQ R13
 	JNZ row_8
-	ADDQ $32, R15
-done_5:
+done_6:
 	VZEROUPPER
 	RET
 
@@ -128,7 +128,7 @@ four_9:
 	ADDQ R15, DI
 	MOVQ rows+24(FP), R13
 	PCALIGN $32
-row_14:
+row_11:
 	VMOVUPS 0(DI), Y4
 	VFMADD231PS 0(SI), Y4, Y0
 	VMOVUPS 32(DI), Y5
@@ -140,7 +140,7 @@ row_14:
 	ADDQ R8, SI
 	ADDQ R9, DI
 	DECQ R13
-	JNZ row_14
+	JNZ row_11
 	MOVQ w+0(FP), AX
 	ADDQ R15, AX
 	VMOVUPS Y0, 0(AX)
@@ -151,9 +151,10 @@ row_14:
 	SUBQ $32, CX
 	JGE four_9
 ones_10:
-	ADDQ $24, CX
-	JL rest_12
-one_11:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_13
+one_12:
 	MOVQ w+0(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Y0
@@ -175,10 +176,10 @@ row_15:
 	VMOVUPS Y0, 0(AX)
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_11
-rest_12:
+	JGE one_12
+rest_13:
 	ADDQ $8, CX
-	JZ done_13
+	JZ done_14
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -203,7 +204,6 @@ row_16:
 	MOVQ w+0(FP), AX
 	ADDQ R15, AX
 	VMASKMOVPS Y0, Y15, 0(AX)
-	ADDQ $32, R15
-done_13:
+done_14:
 	VZEROUPPER
 	RET

@@ -26,7 +26,7 @@ four_1:
 	ADDQ R15, SI
 	MOVQ rows+24(FP), R13
 	PCALIGN $32
-row_6:
+row_3:
 	VMOVUPS 0(DI), Z4
 	VFMADD231PS 0(SI), Z0, Z4
 	VMOVUPS Z4, 0(DI)
@@ -42,14 +42,15 @@ row_6:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	DECQ R13
-	JNZ row_6
+	JNZ row_3
 	ADDQ $256, R15
 	SUBQ $64, CX
 	JGE four_1
 ones_2:
-	ADDQ $48, CX
-	JL rest_4
-one_3:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_5
+one_4:
 	MOVQ w+16(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Z0
@@ -69,10 +70,10 @@ row_7:
 	JNZ row_7
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_3
-rest_4:
+	JGE one_4
+rest_5:
 	ADDQ $16, CX
-	JZ done_5
+	JZ done_6
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -96,8 +97,7 @@ row_8:
 	ADDQ R9, SI
 	DECQ R13
 	JNZ row_8
-	ADDQ $64, R15
-done_5:
+done_6:
 	VZEROUPPER
 	RET
 
@@ -123,7 +123,7 @@ four_9:
 	ADDQ R15, DI
 	MOVQ rows+24(FP), R13
 	PCALIGN $32
-row_14:
+row_11:
 	VMOVUPS 0(DI), Z4
 	VFMADD231PS 0(SI), Z4, Z0
 	VMOVUPS 64(DI), Z5
@@ -135,7 +135,7 @@ row_14:
 	ADDQ R8, SI
 	ADDQ R9, DI
 	DECQ R13
-	JNZ row_14
+	JNZ row_11
 	MOVQ w+0(FP), AX
 	ADDQ R15, AX
 	VMOVUPS Z0, 0(AX)
@@ -146,9 +146,10 @@ row_14:
 	SUBQ $64, CX
 	JGE four_9
 ones_10:
-	ADDQ $48, CX
-	JL rest_12
-one_11:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_13
+one_12:
 	MOVQ w+0(FP), AX
 	ADDQ R15, AX
 	VMOVUPS 0(AX), Z0
@@ -170,10 +171,10 @@ row_15:
 	VMOVUPS Z0, 0(AX)
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_11
-rest_12:
+	JGE one_12
+rest_13:
 	ADDQ $16, CX
-	JZ done_13
+	JZ done_14
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -199,7 +200,6 @@ row_16:
 	MOVQ w+0(FP), AX
 	ADDQ R15, AX
 	VMOVUPS Z0, K1, 0(AX)
-	ADDQ $64, R15
-done_13:
+done_14:
 	VZEROUPPER
 	RET

@@ -31,8 +31,8 @@ four_2:
 	VMOVUPS 32(R11)(R15*1), Y1
 	VMOVUPS 64(R11)(R15*1), Y2
 	VMOVUPS 96(R11)(R15*1), Y3
-	JMP next_8
-tap_7:
+	JMP next_5
+tap_4:
 	VMOVUPS 0(R11)(R15*1), Y9
 	VCMPPS $0x16, Y0, Y9, Y10
 	VCMPPS $7, Y0, Y0, Y11
@@ -53,14 +53,14 @@ tap_7:
 	VCMPPS $7, Y3, Y3, Y11
 	VANDPS Y11, Y10, Y10
 	VBLENDVPS Y10, Y9, Y3, Y3
-next_8:
+next_5:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_7
+	JNZ tap_4
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_7
+	JNZ tap_4
 	VMOVUPS Y0, 0(DI)(R15*1)
 	VMOVUPS Y1, 32(DI)(R15*1)
 	VMOVUPS Y2, 64(DI)(R15*1)
@@ -69,9 +69,10 @@ next_8:
 	SUBQ $32, CX
 	JGE four_2
 ones_3:
-	ADDQ $24, CX
-	JL rest_5
-one_4:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_7
+one_6:
 	MOVQ w+16(FP), AX
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
@@ -95,10 +96,10 @@ next_10:
 	VMOVUPS Y0, 0(DI)(R15*1)
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_4
-rest_5:
+	JGE one_6
+rest_7:
 	ADDQ $8, CX
-	JZ done_6
+	JZ done_8
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -124,8 +125,7 @@ next_12:
 	DECQ R12
 	JNZ tap_11
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
-done_6:
+done_8:
 	MOVQ w+16(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -165,8 +165,8 @@ four_14:
 	VMOVUPS 96(R11)(R15*1), Y3
 	VMOVD DX, X7
 	VPBROADCASTD X7, Y7
-	JMP next_20
-tap_19:
+	JMP next_17
+tap_16:
 	VMOVD DX, X8
 	VPBROADCASTD X8, Y8
 	VMOVUPS 0(R11)(R15*1), Y9
@@ -193,16 +193,16 @@ tap_19:
 	VANDPS Y11, Y10, Y10
 	VBLENDVPS Y10, Y9, Y3, Y3
 	VBLENDVPS Y10, Y8, Y7, Y7
-next_20:
+next_17:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_19
+	JNZ tap_16
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_19
+	JNZ tap_16
 	VMOVUPS Y0, 0(DI)(R15*1)
 	VMOVUPS Y4, 0(R8)(R15*1)
 	VMOVUPS Y1, 32(DI)(R15*1)
@@ -215,9 +215,10 @@ next_20:
 	SUBQ $32, CX
 	JGE four_14
 ones_15:
-	ADDQ $24, CX
-	JL rest_17
-one_16:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_19
+one_18:
 	MOVQ w+24(FP), AX
 	MOVQ SI, R11
 	MOVQ BX, DX
@@ -250,10 +251,10 @@ next_22:
 	VMOVUPS Y1, 0(R8)(R15*1)
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_16
-rest_17:
+	JGE one_18
+rest_19:
 	ADDQ $8, CX
-	JZ done_18
+	JZ done_20
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -288,8 +289,7 @@ next_24:
 	JNZ tap_23
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
 	VMASKMOVPS Y1, Y15, 0(R8)(R15*1)
-	ADDQ $32, R15
-done_18:
+done_20:
 	MOVQ w+24(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -325,12 +325,12 @@ four_26:
 	VMOVUPS 96(DI)(R15*1), Y3
 	VMOVUPS 96(R8)(R15*1), Y7
 	CMPQ 104(AX), $0
-	JE set_31
+	JE set_28
 	MOVQ SI, R11
 	MOVQ BX, DX
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_34:
+tap_31:
 	VMOVD DX, X9
 	VPBROADCASTD X9, Y9
 	VPCMPEQD Y9, Y4, Y8
@@ -349,25 +349,25 @@ tap_34:
 	VANDPS Y3, Y8, Y8
 	VADDPS 96(R11)(R15*1), Y8, Y8
 	VMOVUPS Y8, 96(R11)(R15*1)
-next_35:
+next_32:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_34
+	JNZ tap_31
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_34
-	JMP end_33
-set_31:
+	JNZ tap_31
+	JMP end_30
+set_28:
 	CMPQ 112(AX), $0
-	JNE stream_32
+	JNE stream_29
 	MOVQ SI, R11
 	MOVQ BX, DX
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_36:
+tap_33:
 	VMOVD DX, X9
 	VPBROADCASTD X9, Y9
 	VPCMPEQD Y9, Y4, Y8
@@ -382,23 +382,23 @@ tap_36:
 	VPCMPEQD Y9, Y7, Y8
 	VANDPS Y3, Y8, Y8
 	VMOVUPS Y8, 96(R11)(R15*1)
-next_37:
+next_34:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_36
+	JNZ tap_33
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_36
-	JMP end_33
-stream_32:
+	JNZ tap_33
+	JMP end_30
+stream_29:
 	MOVQ SI, R11
 	MOVQ BX, DX
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_38:
+tap_35:
 	VMOVD DX, X9
 	VPBROADCASTD X9, Y9
 	VPCMPEQD Y9, Y4, Y8
@@ -413,24 +413,25 @@ tap_38:
 	VPCMPEQD Y9, Y7, Y8
 	VANDPS Y3, Y8, Y8
 	VMOVNTPS Y8, 96(R11)(R15*1)
-next_39:
+next_36:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_38
+	JNZ tap_35
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_38
-end_33:
+	JNZ tap_35
+end_30:
 	ADDQ $128, R15
 	SUBQ $32, CX
 	JGE four_26
 ones_27:
-	ADDQ $24, CX
-	JL rest_29
-one_28:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_38
+one_37:
 	MOVQ w+24(FP), AX
 	VMOVUPS 0(DI)(R15*1), Y0
 	VMOVUPS 0(R8)(R15*1), Y1
@@ -482,10 +483,10 @@ next_46:
 end_42:
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_28
-rest_29:
+	JGE one_37
+rest_38:
 	ADDQ $8, CX
-	JZ done_30
+	JZ done_39
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -540,8 +541,7 @@ next_53:
 	DECQ R12
 	JNZ tap_52
 end_49:
-	ADDQ $32, R15
-done_30:
+done_39:
 	MOVQ w+24(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -574,19 +574,19 @@ four_55:
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_60:
+tap_57:
 	VADDPS 0(R11)(R15*1), Y0, Y0
 	VADDPS 32(R11)(R15*1), Y1, Y1
 	VADDPS 64(R11)(R15*1), Y2, Y2
 	VADDPS 96(R11)(R15*1), Y3, Y3
-next_61:
+next_58:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_60
+	JNZ tap_57
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_60
+	JNZ tap_57
 	VBROADCASTSS 96(AX), Y4
 	VMULPS Y4, Y0, Y0
 	VMOVUPS Y0, 0(DI)(R15*1)
@@ -600,9 +600,10 @@ next_61:
 	SUBQ $32, CX
 	JGE four_55
 ones_56:
-	ADDQ $24, CX
-	JL rest_58
-one_57:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_60
+one_59:
 	MOVQ w+16(FP), AX
 	VXORPS Y0, Y0, Y0
 	MOVQ SI, R11
@@ -623,10 +624,10 @@ next_63:
 	VMOVUPS Y0, 0(DI)(R15*1)
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_57
-rest_58:
+	JGE one_59
+rest_60:
 	ADDQ $8, CX
-	JZ done_59
+	JZ done_61
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -650,8 +651,7 @@ next_65:
 	VBROADCASTSS 96(AX), Y1
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(R15*1)
-	ADDQ $32, R15
-done_59:
+done_61:
 	MOVQ w+16(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -684,11 +684,11 @@ four_67:
 	VMOVUPS 96(DI)(R15*1), Y3
 	VMULPS Y4, Y3, Y3
 	CMPQ 104(AX), $0
-	JE set_72
+	JE set_69
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_75:
+tap_72:
 	VMOVAPS Y0, Y4
 	VADDPS 0(R11)(R15*1), Y4, Y4
 	VMOVUPS Y4, 0(R11)(R15*1)
@@ -701,22 +701,22 @@ tap_75:
 	VMOVAPS Y3, Y4
 	VADDPS 96(R11)(R15*1), Y4, Y4
 	VMOVUPS Y4, 96(R11)(R15*1)
-next_76:
+next_73:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_75
+	JNZ tap_72
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_75
-	JMP end_74
-set_72:
+	JNZ tap_72
+	JMP end_71
+set_69:
 	CMPQ 112(AX), $0
-	JNE stream_73
+	JNE stream_70
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_77:
+tap_74:
 	VMOVAPS Y0, Y4
 	VMOVUPS Y4, 0(R11)(R15*1)
 	VMOVAPS Y1, Y4
@@ -725,20 +725,20 @@ tap_77:
 	VMOVUPS Y4, 64(R11)(R15*1)
 	VMOVAPS Y3, Y4
 	VMOVUPS Y4, 96(R11)(R15*1)
-next_78:
+next_75:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_77
+	JNZ tap_74
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_77
-	JMP end_74
-stream_73:
+	JNZ tap_74
+	JMP end_71
+stream_70:
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_79:
+tap_76:
 	VMOVAPS Y0, Y4
 	VMOVNTPS Y4, 0(R11)(R15*1)
 	VMOVAPS Y1, Y4
@@ -747,22 +747,23 @@ tap_79:
 	VMOVNTPS Y4, 64(R11)(R15*1)
 	VMOVAPS Y3, Y4
 	VMOVNTPS Y4, 96(R11)(R15*1)
-next_80:
+next_77:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_79
+	JNZ tap_76
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_79
-end_74:
+	JNZ tap_76
+end_71:
 	ADDQ $128, R15
 	SUBQ $32, CX
 	JGE four_67
 ones_68:
-	ADDQ $24, CX
-	JL rest_70
-one_69:
+	ADDQ $32, CX
+	SUBQ $8, CX
+	JL rest_79
+one_78:
 	MOVQ w+16(FP), AX
 	VBROADCASTSS 96(AX), Y1
 	VMOVUPS 0(DI)(R15*1), Y0
@@ -803,10 +804,10 @@ next_87:
 end_83:
 	ADDQ $32, R15
 	SUBQ $8, CX
-	JGE one_69
-rest_70:
+	JGE one_78
+rest_79:
 	ADDQ $8, CX
-	JZ done_71
+	JZ done_80
 	LEAQ firsts<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
@@ -850,8 +851,7 @@ next_94:
 	DECQ R12
 	JNZ tap_93
 end_90:
-	ADDQ $32, R15
-done_71:
+done_80:
 	MOVQ w+16(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI

@@ -25,8 +25,8 @@ four_2:
 	VMOVUPS 64(R11)(R15*1), Z1
 	VMOVUPS 128(R11)(R15*1), Z2
 	VMOVUPS 192(R11)(R15*1), Z3
-	JMP next_8
-tap_7:
+	JMP next_5
+tap_4:
 	VMOVUPS 0(R11)(R15*1), Z9
 	VCMPPS $0x16, Z0, Z9, K3
 	VCMPPS $7, Z0, Z0, K3, K3
@@ -43,14 +43,14 @@ tap_7:
 	VCMPPS $0x16, Z3, Z9, K3
 	VCMPPS $7, Z3, Z3, K3, K3
 	VMOVAPS Z9, K3, Z3
-next_8:
+next_5:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_7
+	JNZ tap_4
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_7
+	JNZ tap_4
 	VMOVUPS Z0, 0(DI)(R15*1)
 	VMOVUPS Z1, 64(DI)(R15*1)
 	VMOVUPS Z2, 128(DI)(R15*1)
@@ -59,9 +59,10 @@ next_8:
 	SUBQ $64, CX
 	JGE four_2
 ones_3:
-	ADDQ $48, CX
-	JL rest_5
-one_4:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_7
+one_6:
 	MOVQ w+16(FP), AX
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
@@ -84,10 +85,10 @@ next_10:
 	VMOVUPS Z0, 0(DI)(R15*1)
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_4
-rest_5:
+	JGE one_6
+rest_7:
 	ADDQ $16, CX
-	JZ done_6
+	JZ done_8
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -113,8 +114,7 @@ next_12:
 	DECQ R12
 	JNZ tap_11
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
-done_6:
+done_8:
 	MOVQ w+16(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -150,8 +150,8 @@ four_14:
 	VPBROADCASTD DX, Z6
 	VMOVUPS 192(R11)(R15*1), Z3
 	VPBROADCASTD DX, Z7
-	JMP next_20
-tap_19:
+	JMP next_17
+tap_16:
 	VPBROADCASTD DX, Z8
 	VMOVUPS 0(R11)(R15*1), Z9
 	VCMPPS $0x16, Z0, Z9, K3
@@ -173,16 +173,16 @@ tap_19:
 	VCMPPS $7, Z3, Z3, K3, K3
 	VMOVAPS Z9, K3, Z3
 	VMOVDQA32 Z8, K3, Z7
-next_20:
+next_17:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_19
+	JNZ tap_16
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_19
+	JNZ tap_16
 	VMOVUPS Z0, 0(DI)(R15*1)
 	VMOVUPS Z4, 0(R8)(R15*1)
 	VMOVUPS Z1, 64(DI)(R15*1)
@@ -195,9 +195,10 @@ next_20:
 	SUBQ $64, CX
 	JGE four_14
 ones_15:
-	ADDQ $48, CX
-	JL rest_17
-one_16:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_19
+one_18:
 	MOVQ w+24(FP), AX
 	MOVQ SI, R11
 	MOVQ BX, DX
@@ -227,10 +228,10 @@ next_22:
 	VMOVUPS Z1, 0(R8)(R15*1)
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_16
-rest_17:
+	JGE one_18
+rest_19:
 	ADDQ $16, CX
-	JZ done_18
+	JZ done_20
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -263,8 +264,7 @@ next_24:
 	JNZ tap_23
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
 	VMOVUPS Z1, K1, 0(R8)(R15*1)
-	ADDQ $64, R15
-done_18:
+done_20:
 	MOVQ w+24(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -300,12 +300,12 @@ four_26:
 	VMOVUPS 192(DI)(R15*1), Z3
 	VMOVUPS 192(R8)(R15*1), Z7
 	CMPQ 104(AX), $0
-	JE set_31
+	JE set_28
 	MOVQ SI, R11
 	MOVQ BX, DX
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_34:
+tap_31:
 	VPBROADCASTD DX, Z9
 	VPCMPEQD Z9, Z4, K3
 	VMOVAPS.Z Z0, K3, Z8
@@ -323,25 +323,25 @@ tap_34:
 	VMOVAPS.Z Z3, K3, Z8
 	VADDPS 192(R11)(R15*1), Z8, Z8
 	VMOVUPS Z8, 192(R11)(R15*1)
-next_35:
+next_32:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_34
+	JNZ tap_31
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_34
-	JMP end_33
-set_31:
+	JNZ tap_31
+	JMP end_30
+set_28:
 	CMPQ 112(AX), $0
-	JNE stream_32
+	JNE stream_29
 	MOVQ SI, R11
 	MOVQ BX, DX
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_36:
+tap_33:
 	VPBROADCASTD DX, Z9
 	VPCMPEQD Z9, Z4, K3
 	VMOVAPS.Z Z0, K3, Z8
@@ -355,23 +355,23 @@ tap_36:
 	VPCMPEQD Z9, Z7, K3
 	VMOVAPS.Z Z3, K3, Z8
 	VMOVUPS Z8, 192(R11)(R15*1)
-next_37:
+next_34:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_36
+	JNZ tap_33
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_36
-	JMP end_33
-stream_32:
+	JNZ tap_33
+	JMP end_30
+stream_29:
 	MOVQ SI, R11
 	MOVQ BX, DX
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_38:
+tap_35:
 	VPBROADCASTD DX, Z9
 	VPCMPEQD Z9, Z4, K3
 	VMOVAPS.Z Z0, K3, Z8
@@ -385,24 +385,25 @@ tap_38:
 	VPCMPEQD Z9, Z7, K3
 	VMOVAPS.Z Z3, K3, Z8
 	VMOVNTPS Z8, 192(R11)(R15*1)
-next_39:
+next_36:
 	ADDQ 56(AX), R11
 	ADDQ 88(AX), DX
 	DECQ R13
-	JNZ tap_38
+	JNZ tap_35
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	ADDQ 80(AX), DX
 	DECQ R12
-	JNZ tap_38
-end_33:
+	JNZ tap_35
+end_30:
 	ADDQ $256, R15
 	SUBQ $64, CX
 	JGE four_26
 ones_27:
-	ADDQ $48, CX
-	JL rest_29
-one_28:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_38
+one_37:
 	MOVQ w+24(FP), AX
 	VMOVUPS 0(DI)(R15*1), Z0
 	VMOVUPS 0(R8)(R15*1), Z1
@@ -452,10 +453,10 @@ next_46:
 end_42:
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_28
-rest_29:
+	JGE one_37
+rest_38:
 	ADDQ $16, CX
-	JZ done_30
+	JZ done_39
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -509,8 +510,7 @@ next_53:
 	DECQ R12
 	JNZ tap_52
 end_49:
-	ADDQ $64, R15
-done_30:
+done_39:
 	MOVQ w+24(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -543,19 +543,19 @@ four_55:
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_60:
+tap_57:
 	VADDPS 0(R11)(R15*1), Z0, Z0
 	VADDPS 64(R11)(R15*1), Z1, Z1
 	VADDPS 128(R11)(R15*1), Z2, Z2
 	VADDPS 192(R11)(R15*1), Z3, Z3
-next_61:
+next_58:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_60
+	JNZ tap_57
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_60
+	JNZ tap_57
 	VBROADCASTSS 96(AX), Z4
 	VMULPS Z4, Z0, Z0
 	VMOVUPS Z0, 0(DI)(R15*1)
@@ -569,9 +569,10 @@ next_61:
 	SUBQ $64, CX
 	JGE four_55
 ones_56:
-	ADDQ $48, CX
-	JL rest_58
-one_57:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_60
+one_59:
 	MOVQ w+16(FP), AX
 	VPXORD Z0, Z0, Z0
 	MOVQ SI, R11
@@ -592,10 +593,10 @@ next_63:
 	VMOVUPS Z0, 0(DI)(R15*1)
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_57
-rest_58:
+	JGE one_59
+rest_60:
 	ADDQ $16, CX
-	JZ done_59
+	JZ done_61
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -620,8 +621,7 @@ next_65:
 	VBROADCASTSS 96(AX), Z1
 	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, 0(DI)(R15*1)
-	ADDQ $64, R15
-done_59:
+done_61:
 	MOVQ w+16(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI
@@ -654,11 +654,11 @@ four_67:
 	VMOVUPS 192(DI)(R15*1), Z3
 	VMULPS Z4, Z3, Z3
 	CMPQ 104(AX), $0
-	JE set_72
+	JE set_69
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_75:
+tap_72:
 	VMOVAPS Z0, Z4
 	VADDPS 0(R11)(R15*1), Z4, Z4
 	VMOVUPS Z4, 0(R11)(R15*1)
@@ -671,22 +671,22 @@ tap_75:
 	VMOVAPS Z3, Z4
 	VADDPS 192(R11)(R15*1), Z4, Z4
 	VMOVUPS Z4, 192(R11)(R15*1)
-next_76:
+next_73:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_75
+	JNZ tap_72
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_75
-	JMP end_74
-set_72:
+	JNZ tap_72
+	JMP end_71
+set_69:
 	CMPQ 112(AX), $0
-	JNE stream_73
+	JNE stream_70
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_77:
+tap_74:
 	VMOVAPS Z0, Z4
 	VMOVUPS Z4, 0(R11)(R15*1)
 	VMOVAPS Z1, Z4
@@ -695,20 +695,20 @@ tap_77:
 	VMOVUPS Z4, 128(R11)(R15*1)
 	VMOVAPS Z3, Z4
 	VMOVUPS Z4, 192(R11)(R15*1)
-next_78:
+next_75:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_77
+	JNZ tap_74
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_77
-	JMP end_74
-stream_73:
+	JNZ tap_74
+	JMP end_71
+stream_70:
 	MOVQ SI, R11
 	MOVQ 32(AX), R12
 	MOVQ 40(AX), R13
-tap_79:
+tap_76:
 	VMOVAPS Z0, Z4
 	VMOVNTPS Z4, 0(R11)(R15*1)
 	VMOVAPS Z1, Z4
@@ -717,22 +717,23 @@ tap_79:
 	VMOVNTPS Z4, 128(R11)(R15*1)
 	VMOVAPS Z3, Z4
 	VMOVNTPS Z4, 192(R11)(R15*1)
-next_80:
+next_77:
 	ADDQ 56(AX), R11
 	DECQ R13
-	JNZ tap_79
+	JNZ tap_76
 	MOVQ 40(AX), R13
 	ADDQ 48(AX), R11
 	DECQ R12
-	JNZ tap_79
-end_74:
+	JNZ tap_76
+end_71:
 	ADDQ $256, R15
 	SUBQ $64, CX
 	JGE four_67
 ones_68:
-	ADDQ $48, CX
-	JL rest_70
-one_69:
+	ADDQ $64, CX
+	SUBQ $16, CX
+	JL rest_79
+one_78:
 	MOVQ w+16(FP), AX
 	VBROADCASTSS 96(AX), Z1
 	VMOVUPS 0(DI)(R15*1), Z0
@@ -773,10 +774,10 @@ next_87:
 end_83:
 	ADDQ $64, R15
 	SUBQ $16, CX
-	JGE one_69
-rest_70:
+	JGE one_78
+rest_79:
 	ADDQ $16, CX
-	JZ done_71
+	JZ done_80
 	MOVQ $-1, AX
 	BZHIQ CX, AX, AX
 	KMOVW AX, K1
@@ -821,8 +822,7 @@ next_94:
 	DECQ R12
 	JNZ tap_93
 end_90:
-	ADDQ $64, R15
-done_71:
+done_80:
 	MOVQ w+16(FP), AX
 	ADDQ 16(AX), DI
 	ADDQ 24(AX), SI

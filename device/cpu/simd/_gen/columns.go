@@ -17,23 +17,34 @@ type columns struct {
 // eachColumns goes over the columns of rows, whose number is in CX: four vectors at a time while there are so many, then
 // one, and the rest. R15 has the place of the first in bytes.
 func (f *file) eachColumns(i isa, get getter, body func(c *columns)) {
-	four, ones, one, rest, done := f.label("four"), f.label("ones"), f.label("one"), f.label("rest"), f.label("done")
-	part := func(c columns) {
-		body(&c)
-		f.op("ADDQ $%d, R15", c.vecs*i.bytes())
-	}
+	four, ones := f.label("four"), f.label("ones")
 	f.op("XORQ R15, R15")
 	f.op("SUBQ $%d, CX", 4*i.lanes)
 	f.op("JL %s", ones)
 	f.at(four)
-	part(columns{file: f, isa: i, vecs: 4, get: get})
+	body(&columns{file: f, isa: i, vecs: 4, get: get})
+	f.op("ADDQ $%d, R15", 4*i.bytes())
 	f.op("SUBQ $%d, CX", 4*i.lanes)
 	f.op("JGE %s", four)
 	f.at(ones)
-	f.op("ADDQ $%d, CX", 3*i.lanes)
+	f.op("ADDQ $%d, CX", 4*i.lanes)
+	f.vectorsFrom(i, get, body)
+}
+
+// eachVector is eachColumns with one vector at a time.
+func (f *file) eachVector(i isa, get getter, body func(c *columns)) {
+	f.op("XORQ R15, R15")
+	f.vectorsFrom(i, get, body)
+}
+
+// vectorsFrom goes over CX columns from place R15 on, a vector at a time, and the rest.
+func (f *file) vectorsFrom(i isa, get getter, body func(c *columns)) {
+	one, rest, done := f.label("one"), f.label("rest"), f.label("done")
+	f.op("SUBQ $%d, CX", i.lanes)
 	f.op("JL %s", rest)
 	f.at(one)
-	part(columns{file: f, isa: i, vecs: 1, get: get})
+	body(&columns{file: f, isa: i, vecs: 1, get: get})
+	f.op("ADDQ $%d, R15", i.bytes())
 	f.op("SUBQ $%d, CX", i.lanes)
 	f.op("JGE %s", one)
 	f.at(rest)
@@ -51,7 +62,7 @@ func (f *file) eachColumns(i isa, get getter, body func(c *columns)) {
 		f.op("SUBQ CX, AX")
 		f.op("VMOVUPS (AX), Y15")
 	}
-	part(columns{file: f, isa: i, vecs: 1, part: true, get: get})
+	body(&columns{file: f, isa: i, vecs: 1, part: true, get: get})
 	f.at(done)
 }
 

@@ -19,6 +19,7 @@ var families = map[string]func(isa) *file{
 	"pool2d":    pool2dFile,
 	"rows":      rowsFile,
 	"tile":      tileFile,
+	"winograd":  winogradFile,
 }
 
 func main() {

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package simd
+
+func winograd32(Level, Transform, *float32, *float32, *Tiles, int, int) bool { return false }
