@@ -123,8 +123,8 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		conv2DDepthwise[T](d, c, y, x, w, b, act)
 		return
 	}
-	if c.winograd(d, x.Type) {
-		conv2DWinograd(d, &c, y, x, w, b, act)
+	if s := c.winograd(d, x.Type, c.oh, c.ow); s != nil {
+		conv2DWinograd(d, &c, s, y, x, w, b, act)
 		return
 	}
 	c.flatten()
@@ -168,8 +168,8 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 		conv2DDepthwiseGradInput[T](d, c, dx, dy, w)
 		return
 	}
-	if c.winograd(d, dx.Type) {
-		conv2DGradInputWinograd(d, &c, dx, dy, w)
+	if s := c.winograd(d, dx.Type, c.h, c.w); s != nil {
+		conv2DGradInputWinograd(d, &c, s, dx, dy, w)
 		return
 	}
 	c.flatten()

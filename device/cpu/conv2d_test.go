@@ -42,6 +42,9 @@ var convCases = []convCase{
 	{3, 5, 9, 40, 36, 3, 3, conv2DOf(1, 2, 1, 2)},
 	{9, 3, 14, 16, 48, 3, 3, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 1, PadW: 4, DilH: 1, DilW: 1, Groups: 1}}, // a tile wholly in the padding
 	{1, 20, 21, 130, 16, 3, 3, conv2DOf(1, 1, 1, 1)},
+	{2, 13, 16, 33, 18, 3, 3, conv2DOf(1, 1, 1, 1)},
+	{5, 12, 9, 20, 50, 5, 5, conv2DOf(1, 0, 1, 1)},
+	{3, 7, 10, 34, 32, 5, 5, conv2DOf(1, 2, 1, 2)},
 }
 
 // convLoops is the definition; visit sees each product's places in y, x and w.

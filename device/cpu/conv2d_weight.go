@@ -54,8 +54,8 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 		conv2DDepthwiseGradWeight[T](d, c, dw, x, dy, beta)
 		return
 	}
-	if c.winograd(d, x.Type) {
-		conv2DGradWeightWinograd(d, &c, dw, x, dy, beta)
+	if s := c.winograd(d, x.Type, c.oh, c.ow); s != nil {
+		conv2DGradWeightWinograd(d, &c, s, dw, x, dy, beta)
 		return
 	}
 	c.flatten()

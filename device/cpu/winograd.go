@@ -9,13 +9,31 @@ import (
 	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
-// Convolutions of 3x3 with stride 1 in f32, and their gradients, by Winograd's F(2x2, 3x3): see simd.Transform. Four positions
-// of y take 16 products for each pair of channels, where the sum over taps takes 36. A tile is 2x2 positions of y. In place
-// of sums over channels and taps there are 16 matrix products, one for each element of the transformed tiles, with as many
-// rows as there are tiles. Sums are shorter, and rounding errors smaller than those of the sum over taps.
+// Convolutions of 3x3 and 5x5 with stride 1 in f32, and their gradients, by Winograd's way: see simd.Transform. A tile is a
+// square of positions of y. In place of sums over channels and taps there is a matrix product for each element of the
+// transformed tiles, with as many rows as there are tiles: by F(2x2, 3x3) four positions take 16 products for each pair of
+// channels, where the sum over taps takes 36.
+
+// scheme is F(m x m, r x r): tiles of m x m positions, filters of r x r taps.
+type scheme struct {
+	m, r                                   int
+	data, result, grad, filter, filterGrad simd.Transform
+	// The sum over taps must have gain + slope/channels times as many products, channels being the fewer of x and y. Measured
+	// on Zen 4, with AVX-512, for 16 to 256 channels.
+	gain, slope float64
+}
+
+var schemes = []scheme{
+	{2, 3, simd.WinogradData4, simd.WinogradResult23, simd.WinogradGrad23, simd.WinogradFilter23, simd.WinogradFilterGrad23, 1.1, 7},
+	{4, 3, simd.WinogradData6, simd.WinogradResult43, simd.WinogradGrad43, simd.WinogradFilter43, simd.WinogradFilterGrad43, 1.35, 15},
+	{2, 5, simd.WinogradData6, simd.WinogradResult25, simd.WinogradGrad25, simd.WinogradFilter25, simd.WinogradFilterGrad25, 1.35, 15},
+}
+
+// size is the elements of a tile along a side, and area all of them.
+func (s *scheme) size() int { return s.m + s.r - 1 }
+func (s *scheme) area() int { return s.size() * s.size() }
 
 const (
-	winogradGain     = 1.25      // times as many products that the sum over taps must have
 	winogradChannels = 16        // channels of both sides that are worth it
 	winogradTiles    = 32        // tiles of all images that are
 	winogradBytes    = 512 << 10 // of transformed tiles: they stay in a second-level cache while panels of weights pass by
@@ -36,12 +54,23 @@ func winogradOff() (off bool, why string) {
 	}
 }
 
-// winograd reports whether Winograd's way serves the convolution, and its gradients: by shape alone.
-func (c *conv) winograd(d *Device, t device.DType) bool {
+// winograd is the scheme that serves the convolution, or a gradient, best if images of h x w are cut into tiles; nil: the sum
+// over taps does. It is chosen by shape alone.
+func (c *conv) winograd(d *Device, t device.DType, h, w int) (best *scheme) {
 	p := &c.p
-	return t == device.F32 && !d.noWinograd && c.kh == 3 && c.kw == 3 && p.StrideH == 1 && p.StrideW == 1 && p.DilH == 1 && p.DilW == 1 &&
-		c.cg >= winogradChannels && c.og >= winogradChannels && c.n*ceil(c.oh, 2)*ceil(c.ow, 2) >= winogradTiles &&
-		c.products() >= winogradGain*16*float64(ceil(c.oh, 2)*ceil(c.ow, 2))
+	if t != device.F32 || d.noWinograd || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
+		c.cg < winogradChannels || c.og < winogradChannels {
+		return nil
+	}
+	least := c.products()
+	for i := range schemes {
+		s := &schemes[i]
+		tiles := ceil(h, s.m) * ceil(w, s.m)
+		if cost := (s.gain + s.slope/float64(min(c.cg, c.og))) * float64(s.area()*tiles); c.kh == s.r && c.n*tiles >= winogradTiles && cost <= least {
+			best, least = s, cost
+		}
+	}
+	return best
 }
 
 // products is the products for each pair of channels and image of a sum over taps, which leaves out padding.
@@ -56,10 +85,10 @@ func (c *conv) products() float64 {
 	return float64(along(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH)) * float64(along(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW))
 }
 
-// tiling cuts images into tiles of 2x2 positions, which are numbered row by row, image by image.
+// tiling cuts images into tiles, which are numbered row by row, image by image.
 type tiling struct{ down, across int }
 
-func tilingOf(h, w int) tiling { return tiling{ceil(h, 2), ceil(w, 2)} }
+func (s *scheme) tiling(h, w int) tiling { return tiling{ceil(h, s.m), ceil(w, s.m)} }
 
 // runs calls f for tiles first to last-1, those of one row at once: n tiles from number at on, which lie in row i of an
 // image from column j on.
@@ -73,27 +102,28 @@ func (t tiling) runs(first, last int, f func(at, image, i, j, n int)) {
 	}
 }
 
-// grids is the pixels under tiles: size x size of them for each, from 2i - top and 2j - left on; outside are zeros.
+// grids is the pixels under tiles: size x size of them for each, from i step - top and j step - left on; outside are zeros.
 type grids struct {
 	x                     []float32
 	s                     [3]int // strides of images, rows and pixels
 	h, w, top, left, size int
+	step, into            int // from tile to tile, and elements along a side of what they are transformed into
 }
 
 // stage is the elements of scratch that transform needs for n tiles and c channels.
-func (g *grids) stage(n, c int) int { return g.size * (2*(n-1) + g.size) * c }
+func (g *grids) stage(n, c int) int { return g.size * ((n-1)*g.step + g.size) * c }
 
 // transform transforms c channels from channel from on of n tiles in row i of an image, from column j on, to dst: tiles
 // are pixel apart there, and the elements of a tile apart.
 func (g *grids) transform(l simd.Level, how simd.Transform, dst, stage []float32, image, i, j, n, from, c, pixel, apart int) {
-	row := 2*i - g.top
+	row := i*g.step - g.top
 	if row >= 0 && row+g.size <= g.h { // those wholly inside are read where they lie
-		lo, hi := max(j, ceil(g.left, 2)), min(j+n, (g.w-g.size+g.left)/2+1)
+		lo, hi := max(j, ceil(g.left, g.step)), min(j+n, (g.w-g.size+g.left)/g.step+1)
 		if g.w >= g.size && lo < hi {
-			at := image*g.s[0] + row*g.s[1] + (2*lo-g.left)*g.s[2] + from
+			at := image*g.s[0] + row*g.s[1] + (lo*g.step-g.left)*g.s[2] + from
 			simd.Winograd(l, how, dst, g.x, &simd.Tiles{N: hi - lo, C: c,
-				To:   simd.Steps{At: (lo - j) * pixel, Next: pixel, Row: 4 * apart, Col: apart},
-				From: simd.Steps{At: at, Next: 2 * g.s[2], Row: g.s[1], Col: g.s[2]}})
+				To:   simd.Steps{At: (lo - j) * pixel, Next: pixel, Row: g.into * apart, Col: apart},
+				From: simd.Steps{At: at, Next: g.step * g.s[2], Row: g.s[1], Col: g.s[2]}})
 			g.edge(l, how, dst, stage, image, i, j, lo-j, from, c, pixel, apart)
 			g.edge(l, how, dst[(hi-j)*pixel:], stage, image, i, hi, j+n-hi, from, c, pixel, apart)
 			return
@@ -107,7 +137,7 @@ func (g *grids) edge(l simd.Level, how simd.Transform, dst, stage []float32, ima
 	if n == 0 {
 		return
 	}
-	row, col, cols := 2*i-g.top, 2*j-g.left, 2*(n-1)+g.size
+	row, col, cols := i*g.step-g.top, j*g.step-g.left, (n-1)*g.step+g.size
 	origin := image*g.s[0] + from
 	lo, hi := max(col, 0), min(col+cols, g.w)
 	for k := range g.size {
@@ -120,12 +150,13 @@ func (g *grids) edge(l simd.Level, how simd.Transform, dst, stage []float32, ima
 		clear(to[(hi-col)*c:])
 		copyPixels(l, to[(lo-col)*c:], g.x[origin+(row+k)*g.s[1]+lo*g.s[2]:], hi-lo, c, c, g.s[2])
 	}
-	simd.Winograd(l, how, dst, stage, &simd.Tiles{N: n, C: c, To: simd.Steps{Next: pixel, Row: 4 * apart, Col: apart},
-		From: simd.Steps{Next: 2 * c, Row: cols * c, Col: c}})
+	simd.Winograd(l, how, dst, stage, &simd.Tiles{N: n, C: c, To: simd.Steps{Next: pixel, Row: g.into * apart, Col: apart},
+		From: simd.Steps{Next: g.step * c, Row: cols * c, Col: c}})
 }
 
 // winogradConv is a convolution, or the gradient to its input, which is one of dy with the weights turned by half a turn.
 type winogradConv struct {
+	*scheme
 	d           *Device
 	level       simd.Level
 	x           grids
@@ -136,7 +167,7 @@ type winogradConv struct {
 	groups      int
 	bias        []float32
 	act         device.UnOp
-	tiling      tiling
+	cut         tiling
 	tiles, many int // all tiles, and those of a part
 	shares      int // parts that their panels of weights are dealt to
 	pixel       int // elements from tile to tile
@@ -146,10 +177,10 @@ type winogradConv struct {
 // run cuts the work, and queues it after the packing of weights.
 func (q *winogradConv) run(kernel string, images int, pack phase, scratch int, writes, reads []device.View, flops float64) {
 	all := panelsFor(q.level, q.oc)
-	q.tiling, q.pixel = tilingOf(q.oh, q.ow), roomy[float32](q.ic)
-	q.tiles = images * q.tiling.down * q.tiling.across
+	q.cut, q.pixel = q.tiling(q.oh, q.ow), roomy[float32](q.ic)
+	q.tiles = images * q.cut.down * q.cut.across
 	high := q.level.Rows(min(all.p, all.wide()))
-	fit := winogradBytes / (4 * 16 * (q.pixel + all.p))
+	fit := winogradBytes / (4 * q.area() * (q.pixel + all.p))
 	q.many = max(1, (fit+high/2)/high) * high
 	q.many = blocks(q.tiles, min(q.many, max(1, ceil(ceil(q.tiles, winogradParts), high))*high), high)
 	parts := ceil(q.tiles, q.many)
@@ -170,19 +201,20 @@ func (q *winogradConv) run(kernel string, images int, pack phase, scratch int, w
 func (q *winogradConv) room() (dataApart, sumsApart, stage, all int) {
 	panel := q.level.Panel()
 	dataApart, sumsApart = q.many*q.pixel+winogradGap, q.many*panel+winogradGap
-	run := min(q.many, q.tiling.across)
-	return dataApart, sumsApart, 16 * (dataApart + sumsApart), 16*(dataApart+sumsApart) + max(q.x.stage(run, q.ic), 4*run*panel)
+	run := min(q.many, q.cut.across)
+	stage = q.area() * (dataApart + sumsApart)
+	return dataApart, sumsApart, stage, stage + max(q.x.stage(run, q.ic), q.m*q.m*run*panel)
 }
 
 // part computes a share of the channels of group g for tiles first to last-1.
 func (q *winogradConv) part(g, first, last, share int, buf []float32) {
 	dataApart, sumsApart, stageAt, _ := q.room()
-	data, sums, stage := buf[:16*dataApart], buf[16*dataApart:][:16*sumsApart], buf[stageAt:]
-	q.tiling.runs(first, last, func(at, image, i, j, n int) {
-		q.x.transform(q.level, simd.WinogradData, data[(at-first)*q.pixel:], stage, image, i, j, n, g*q.ic, q.ic, q.pixel, dataApart)
+	data, sums, stage := buf[:q.area()*dataApart], buf[q.area()*dataApart:stageAt], buf[stageAt:]
+	q.cut.runs(first, last, func(at, image, i, j, n int) {
+		q.x.transform(q.level, q.data, data[(at-first)*q.pixel:], stage, image, i, j, n, g*q.ic, q.ic, q.pixel, dataApart)
 	})
 	all := panelsFor(q.level, q.oc)
-	weights := sharedOf[float32](q.d, 0, q.weights)[g*16*q.ic*all.wide():]
+	weights := sharedOf[float32](q.d, 0, q.weights)[g*q.area()*q.ic*all.wide():]
 	high := tileRows(last-first, q.level.Rows(min(all.p, all.wide())))
 	segs := [1]simd.Seg{{K: q.ic}}
 	tile := simd.Tile[float32]{Segs: segs[:], ARow: q.pixel, AK: 1}
@@ -190,12 +222,8 @@ func (q *winogradConv) part(g, first, last, share int, buf []float32) {
 	for p := share * each; p < min((share+1)*each, all.count()); p++ {
 		tile.Width, tile.Cols = all.width(p)
 		tile.BK, tile.CRow = tile.Width, tile.Width
-		for e := range 16 {
-			tile.Bias = nil
-			if e == 5 && q.bias != nil { // A^T has ones in its second column: all four positions get it
-				tile.Bias = q.bias[g*q.oc+p*all.p:][:tile.Cols]
-			}
-			tile.B = weights[(p*all.p*16+e*tile.Width)*q.ic:]
+		for e := range q.area() {
+			tile.B = weights[(p*all.p*q.area()+e*tile.Width)*q.ic:]
 			for r := 0; r < last-first; r += high {
 				tile.Rows = min(high, last-first-r)
 				tile.A, tile.C = data[e*dataApart+r*q.pixel:], sums[e*sumsApart+r*tile.Width:]
@@ -212,33 +240,36 @@ func (q *winogradConv) results(sums, stage []float32, first, last, apart, width,
 	if q.act == device.Relu {
 		tiles.Low = 0
 	}
-	q.tiling.runs(first, last, func(at, image, i, j, n int) {
-		rows, whole := min(2, q.oh-2*i), n
-		if 2*(j+n) > q.ow {
+	if q.bias != nil {
+		tiles.Bias = q.bias[to:][:cols]
+	}
+	q.cut.runs(first, last, func(at, image, i, j, n int) {
+		rows, whole := min(q.m, q.oh-i*q.m), n
+		if (j+n)*q.m > q.ow {
 			whole--
 		}
-		if rows < 2 {
+		if rows < q.m {
 			whole = 0
 		}
-		y := q.y[image*q.ys[0]+2*i*q.ys[1]+2*j*q.ys[2]+to:]
-		tiles.From = simd.Steps{At: (at - first) * width, Next: width, Row: 4 * apart, Col: apart}
+		y := q.y[image*q.ys[0]+i*q.m*q.ys[1]+j*q.m*q.ys[2]+to:]
+		tiles.From = simd.Steps{At: (at - first) * width, Next: width, Row: q.size() * apart, Col: apart}
 		if tiles.N = whole; whole > 0 {
-			tiles.To = simd.Steps{Next: 2 * q.ys[2], Row: q.ys[1], Col: q.ys[2]}
-			simd.Winograd(q.level, simd.WinogradResult, y, sums, &tiles)
+			tiles.To = simd.Steps{Next: q.m * q.ys[2], Row: q.ys[1], Col: q.ys[2]}
+			simd.Winograd(q.level, q.result, y, sums, &tiles)
 		}
 		if tiles.N = n - whole; tiles.N > 0 { // the rest lies partly outside
 			tiles.From.At += whole * width
-			tiles.To = simd.Steps{Next: 2 * cols, Row: 2 * tiles.N * cols, Col: cols}
-			simd.Winograd(q.level, simd.WinogradResult, stage, sums, &tiles)
+			tiles.To = simd.Steps{Next: q.m * cols, Row: q.m * tiles.N * cols, Col: cols}
+			simd.Winograd(q.level, q.result, stage, sums, &tiles)
 			for r := range rows {
-				copyPixels(q.level, y[r*q.ys[1]+2*whole*q.ys[2]:], stage[r*tiles.To.Row:], min(2*tiles.N, q.ow-2*(j+whole)), cols, q.ys[2], cols)
+				copyPixels(q.level, y[r*q.ys[1]+whole*q.m*q.ys[2]:], stage[r*tiles.To.Row:], min(tiles.N*q.m, q.ow-(j+whole)*q.m), cols, q.ys[2], cols)
 			}
 		}
 		if q.act == device.Identity || q.act == device.Relu {
 			return
 		}
 		for r := range rows {
-			for k := range min(2*n, q.ow-2*j) {
+			for k := range min(n*q.m, q.ow-j*q.m) {
 				activate(q.act, y[r*q.ys[1]+k*q.ys[2]:][:cols])
 			}
 		}
@@ -246,26 +277,26 @@ func (q *winogradConv) results(sums, stage []float32, first, last, apart, width,
 }
 
 // conv2DWinograd is Conv2D.
-func conv2DWinograd(d *Device, c *conv, y, x, w, b device.View, act device.UnOp) {
-	l := simd.Active()
+func conv2DWinograd(d *Device, c *conv, s *scheme, y, x, w, b device.View, act device.UnOp) {
+	l, taps, area := simd.Active(), s.r*s.r, s.area()
 	all := panelsFor(l, c.og)
 	weights := slice[float32](w)
-	q := &winogradConv{d: d, level: l, x: grids{slice[float32](x), c.x, c.h, c.w, int(c.p.PadH), int(c.p.PadW), 4}, y: slice[float32](y), ys: c.y,
-		oh: c.oh, ow: c.ow, ic: c.cg, oc: c.og, groups: c.groups, act: act, weights: c.groups * 16 * c.cg * all.wide()}
+	q := &winogradConv{scheme: s, d: d, level: l, y: slice[float32](y), ys: c.y, oh: c.oh, ow: c.ow, ic: c.cg, oc: c.og, groups: c.groups, act: act,
+		x: grids{slice[float32](x), c.x, c.h, c.w, int(c.p.PadH), int(c.p.PadW), s.size(), s.m, s.size()}, weights: c.groups * area * c.cg * all.wide()}
 	if b.Valid() {
 		q.bias = slice[float32](b)[:w.D(0)]
 	}
-	const most = 128 // channels at a time
-	scratch := 16 * all.p * min(most, c.cg)
+	const most = 64 // channels at a time
+	scratch := area * all.p * min(most, c.cg)
 	pack := phase{n: c.groups * all.count() * ceil(c.cg, most), run: func(part, worker int) {
 		from, i, g := part%ceil(c.cg, most)*most, part/ceil(c.cg, most)%all.count(), part/ceil(c.cg, most)/all.count()
 		width, cols := all.width(i)
 		n := min(most, c.cg-from)
 		buf := scratchOf[float32](d, worker, scratch)
-		simd.Winograd(l, simd.WinogradFilter, buf, weights, &simd.Tiles{N: cols, C: n, To: simd.Steps{Next: n, Row: 4 * cols * n, Col: cols * n},
-			From: simd.Steps{At: (g*c.og+i*all.p)*9*c.cg + from, Next: 9 * c.cg, Row: 3 * c.cg, Col: c.cg}})
-		to := sharedOf[float32](d, 0, q.weights)[(g*all.wide()+i*all.p)*16*c.cg:]
-		for e := range 16 {
+		simd.Winograd(l, s.filter, buf, weights, &simd.Tiles{N: cols, C: n, To: simd.Steps{Next: n, Row: s.size() * cols * n, Col: cols * n},
+			From: simd.Steps{At: (g*c.og+i*all.p)*taps*c.cg + from, Next: taps * c.cg, Row: s.r * c.cg, Col: c.cg}})
+		to := sharedOf[float32](d, 0, q.weights)[(g*all.wide()+i*all.p)*area*c.cg:]
+		for e := range area {
 			packPanel(l, to[(e*c.cg+from)*width:], buf, e*cols*n, 1, n, n, cols, width)
 		}
 	}}
@@ -273,21 +304,22 @@ func conv2DWinograd(d *Device, c *conv, y, x, w, b device.View, act device.UnOp)
 }
 
 // conv2DGradInputWinograd is Conv2DGradInput.
-func conv2DGradInputWinograd(d *Device, c *conv, dx, dy, w device.View) {
-	l := simd.Active()
+func conv2DGradInputWinograd(d *Device, c *conv, s *scheme, dx, dy, w device.View) {
+	l, taps, area := simd.Active(), s.r*s.r, s.area()
 	all := panelsFor(l, c.cg)
 	weights := slice[float32](w)
-	q := &winogradConv{d: d, level: l, x: grids{slice[float32](dy), c.y, c.oh, c.ow, 2 - int(c.p.PadH), 2 - int(c.p.PadW), 4}, y: slice[float32](dx), ys: c.x,
-		oh: c.h, ow: c.w, ic: c.og, oc: c.cg, groups: c.groups, weights: c.groups * 16 * c.og * all.wide()}
+	q := &winogradConv{scheme: s, d: d, level: l, y: slice[float32](dx), ys: c.x, oh: c.h, ow: c.w, ic: c.og, oc: c.cg, groups: c.groups,
+		x:       grids{slice[float32](dy), c.y, c.oh, c.ow, s.r - 1 - int(c.p.PadH), s.r - 1 - int(c.p.PadW), s.size(), s.m, s.size()},
+		weights: c.groups * area * c.og * all.wide()}
 	pack := phase{n: c.groups * all.count(), run: func(part, _ int) {
 		i, g := part%all.count(), part/all.count()
 		width, cols := all.width(i)
-		to := sharedOf[float32](d, 0, q.weights)[(g*all.wide()+i*all.p)*16*c.og:][:16*c.og*width]
+		to := sharedOf[float32](d, 0, q.weights)[(g*all.wide()+i*all.p)*area*c.og:][:area*c.og*width]
 		if cols < width {
 			clear(to)
 		}
-		simd.Winograd(l, simd.WinogradFilter, to, weights, &simd.Tiles{N: c.og, C: cols, To: simd.Steps{Next: width, Row: 4 * c.og * width, Col: c.og * width},
-			From: simd.Steps{At: (g*c.og*9+8)*c.cg + i*all.p, Next: 9 * c.cg, Row: -3 * c.cg, Col: -c.cg}})
+		simd.Winograd(l, s.filter, to, weights, &simd.Tiles{N: c.og, C: cols, To: simd.Steps{Next: width, Row: s.size() * c.og * width, Col: c.og * width},
+			From: simd.Steps{At: (g*c.og*taps+taps-1)*c.cg + i*all.p, Next: taps * c.cg, Row: -s.r * c.cg, Col: -c.cg}})
 	}}
 	q.run("Conv2DGradInput", c.n, pack, 0, []device.View{dx}, []device.View{dy, w}, c.flops())
 }

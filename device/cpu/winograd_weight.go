@@ -5,11 +5,12 @@ import (
 	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
-// winogradWeightGrad is the gradient of a convolution to its weights by Winograd's way: for each of the 16 elements of
-// transformed tiles a product of the channels of dy with those of x over all tiles, and the sums transformed in the end. A
+// winogradWeightGrad is the gradient of a convolution to its weights by Winograd's way: for each element of transformed
+// tiles a product of the channels of dy with those of x over all tiles, and the sums transformed in the end. A
 // part has some channels of both, and the tiles of a split; it transforms some tiles at a time. Panels lie along the channels
 // of x, or along those of dy where that wastes less.
 type winogradWeightGrad struct {
+	*scheme
 	d            *Device
 	level        simd.Level
 	c            conv
@@ -19,7 +20,7 @@ type winogradWeightGrad struct {
 	n            int // elements of dw
 	across       bool
 	vec, row     blocked // channels along panels, and along the rows of tiles
-	tiling       tiling
+	cut          tiling
 	tiles, many  int // all, and those of a stage
 	splits, each int // of the tiles, and the stages of each
 	aside        bool
@@ -32,23 +33,23 @@ func (b blocked) count() int { return ceil(b.n, b.most) }
 
 const (
 	winogradBlock  = 64 // channels of a part, both ways
-	winogradStage  = 48 // tiles of a stage: sums are fetched from memory once for so many
+	winogradStage  = 32 // tiles of a stage: sums are fetched from memory once for so many
 	winogradSplits = 16 // parts at least, if sums stay small
 )
 
 // conv2DGradWeightWinograd is Conv2DGradWeight.
-func conv2DGradWeightWinograd(d *Device, c *conv, dw, x, dy device.View, beta float64) {
-	g := &winogradWeightGrad{d: d, level: simd.Active(), c: *c, dw: slice[float32](dw), beta: float32(beta), n: dw.Len(),
-		x:  grids{slice[float32](x), c.x, c.h, c.w, int(c.p.PadH), int(c.p.PadW), 4},
-		dy: grids{slice[float32](dy), c.y, c.oh, c.ow, 0, 0, 2}}
+func conv2DGradWeightWinograd(d *Device, c *conv, s *scheme, dw, x, dy device.View, beta float64) {
+	g := &winogradWeightGrad{scheme: s, d: d, level: simd.Active(), c: *c, dw: slice[float32](dw), beta: float32(beta), n: dw.Len(),
+		x:  grids{slice[float32](x), c.x, c.h, c.w, int(c.p.PadH), int(c.p.PadW), s.size(), s.m, s.size()},
+		dy: grids{slice[float32](dy), c.y, c.oh, c.ow, 0, 0, s.m, s.m, s.size()}}
 	alongX, alongY := panelsFor(g.level, c.cg), panelsFor(g.level, c.og)
 	vec, row := c.cg, c.og
 	if g.across = alongX.wide()*c.og > alongY.wide()*c.cg; g.across {
 		vec, row = row, vec
 	}
 	g.vec, g.row = blocked{vec, blocks(vec, winogradBlock, g.level.Panel())}, blocked{row, blocks(row, winogradBlock, 1)}
-	g.tiling = tilingOf(c.oh, c.ow)
-	g.tiles = c.n * g.tiling.down * g.tiling.across
+	g.cut = s.tiling(c.oh, c.ow)
+	g.tiles = c.n * g.cut.down * g.cut.across
 	g.many = blocks(g.tiles, winogradStage, 1)
 	stages, parts := ceil(g.tiles, g.many), c.groups*g.vec.count()*g.row.count()
 	g.splits = max(1, min(ceil(winogradSplits, parts), stages, weightSums/g.n))
@@ -64,7 +65,7 @@ func conv2DGradWeightWinograd(d *Device, c *conv, dw, x, dy device.View, beta fl
 	}}}
 	if g.aside {
 		d.shared(g.splits * g.n * 4)
-		sums := &weightGrad[float32]{d: d, level: g.level, c: *c, dw: g.dw, beta: g.beta, n: g.n, taps: 9, xc: c.cg, across: g.across, splits: g.splits}
+		sums := &weightGrad[float32]{d: d, level: g.level, c: *c, dw: g.dw, beta: g.beta, n: g.n, taps: s.r * s.r, xc: c.cg, across: g.across, splits: g.splits}
 		phases = append(phases, phase{n: c.groups * c.og, run: func(o, _ int) { sums.collect(o) }})
 	}
 	d.enqueue("Conv2DGradWeight", []device.View{dw}, []device.View{x, dy}, c.flops(), phases...)
@@ -76,10 +77,10 @@ func (g *winogradWeightGrad) width() int { return panelsFor(g.level, g.vec.most)
 // room is how a part's scratch is used: from vec on tiles transformed that lie along panels, from row on the others, from
 // stage on the stage of a run; sums come first. all is all together.
 func (g *winogradWeightGrad) room() (vec, row, stage, all int) {
-	vec = 16 * (g.row.most*g.width() + winogradGap)
-	row = vec + 16*(g.many*g.width()+winogradGap)
-	stage = row + 16*(g.many*g.row.most+winogradGap)
-	run := min(g.many, g.tiling.across)
+	vec = g.area() * (g.row.most*g.width() + winogradGap)
+	row = vec + g.area()*(g.many*g.width()+winogradGap)
+	stage = row + g.area()*(g.many*g.row.most+winogradGap)
+	run := min(g.many, g.cut.across)
 	most := max(g.vec.most, g.row.most)
 	return vec, row, stage, stage + max(g.x.stage(run, most), g.dy.stage(run, most))
 }
@@ -90,7 +91,7 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 	width := g.width()
 	cols, rows := min(g.vec.most, g.vec.n-v), min(g.row.most, g.row.n-r)
 	sums, vec, row, stage := buf[:vecAt], buf[vecAt:rowAt], buf[rowAt:stageAt], buf[stageAt:]
-	sumsApart, vecApart, rowApart := vecAt/16, (rowAt-vecAt)/16, (stageAt-rowAt)/16
+	sumsApart, vecApart, rowApart := vecAt/g.area(), (rowAt-vecAt)/g.area(), (stageAt-rowAt)/g.area()
 	clear(sums)
 	clear(vec) // columns that a panel lacks are read
 	all := panelsFor(g.level, cols)
@@ -99,18 +100,18 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 	tile := simd.Tile[float32]{Segs: segs[:], ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add}
 	for first := split * g.each * g.many; first < min((split+1)*g.each*g.many, g.tiles); first += g.many {
 		last := min(first+g.many, g.tiles)
-		g.tiling.runs(first, last, func(at, image, i, j, n int) {
+		g.cut.runs(first, last, func(at, image, i, j, n int) {
 			to := at - first
 			if g.across {
-				g.x.transform(g.level, simd.WinogradData, row[to*g.row.most:], stage, image, i, j, n, group*g.c.cg+r, rows, g.row.most, rowApart)
-				g.dy.transform(g.level, simd.WinogradGrad, vec[to*width:], stage, image, i, j, n, group*g.c.og+v, cols, width, vecApart)
+				g.x.transform(g.level, g.data, row[to*g.row.most:], stage, image, i, j, n, group*g.c.cg+r, rows, g.row.most, rowApart)
+				g.dy.transform(g.level, g.grad, vec[to*width:], stage, image, i, j, n, group*g.c.og+v, cols, width, vecApart)
 			} else {
-				g.x.transform(g.level, simd.WinogradData, vec[to*width:], stage, image, i, j, n, group*g.c.cg+v, cols, width, vecApart)
-				g.dy.transform(g.level, simd.WinogradGrad, row[to*g.row.most:], stage, image, i, j, n, group*g.c.og+r, rows, g.row.most, rowApart)
+				g.x.transform(g.level, g.data, vec[to*width:], stage, image, i, j, n, group*g.c.cg+v, cols, width, vecApart)
+				g.dy.transform(g.level, g.grad, row[to*g.row.most:], stage, image, i, j, n, group*g.c.og+r, rows, g.row.most, rowApart)
 			}
 		})
 		segs[0].K = last - first
-		for e := range 16 {
+		for e := range g.area() {
 			for p := range all.count() {
 				tile.Width, tile.Cols = all.width(p)
 				tile.B = vec[e*vecApart+p*all.p:]
@@ -126,11 +127,11 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 	if g.aside {
 		to = sharedOf[float32](g.d, split*g.n*4, g.n)
 	}
-	tiles := simd.Tiles{N: rows, C: cols, From: simd.Steps{Next: width, Row: 4 * sumsApart, Col: sumsApart}}
+	tiles := simd.Tiles{N: rows, C: cols, From: simd.Steps{Next: width, Row: g.size() * sumsApart, Col: sumsApart}}
 	if g.across { // (channel of x, ...) of each tap: collect turns it
-		tiles.To = simd.Steps{At: (group*9*g.c.cg+r)*g.c.og + v, Next: g.c.og, Row: 3 * g.c.cg * g.c.og, Col: g.c.cg * g.c.og}
+		tiles.To = simd.Steps{At: (group*g.r*g.r*g.c.cg+r)*g.c.og + v, Next: g.c.og, Row: g.r * g.c.cg * g.c.og, Col: g.c.cg * g.c.og}
 	} else {
-		tiles.To = simd.Steps{At: (group*g.c.og+r)*9*g.c.cg + v, Next: 9 * g.c.cg, Row: 3 * g.c.cg, Col: g.c.cg}
+		tiles.To = simd.Steps{At: (group*g.c.og+r)*g.r*g.r*g.c.cg + v, Next: g.r * g.r * g.c.cg, Row: g.r * g.c.cg, Col: g.c.cg}
 	}
-	simd.Winograd(g.level, simd.WinogradFilterGrad, to, sums, &tiles)
+	simd.Winograd(g.level, g.filterGrad, to, sums, &tiles)
 }
