@@ -54,6 +54,24 @@ func DisableAVX512() (restore func()) { return limit(AVX2) }
 // DisableAll leaves plain Go until the function that it returns is called, as DisableAVX512.
 func DisableAll() (restore func()) { return limit(Generic) }
 
+// dots: AVX512 has VDPBF16PS, which adds the products of pairs of numbers in bf16.
+var dots = hasDots()
+
+// ForPairs is the level of tiles of Pairs: the one in use, but AVX2 instead of an AVX512 without VDPBF16PS.
+func ForPairs() Level {
+	if active == AVX512 && !dots {
+		return AVX2
+	}
+	return active
+}
+
+// DisableDots does without VDPBF16PS until the function that it returns is called, as DisableAVX512.
+func DisableDots() (restore func()) {
+	old := dots
+	dots = false
+	return func() { dots = old }
+}
+
 func limit(l Level) (restore func()) {
 	old := active
 	active = min(old, l)

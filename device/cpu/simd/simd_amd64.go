@@ -15,6 +15,8 @@ func detect() Level {
 	return AVX2
 }
 
+func hasDots() bool { return cpu.X86.HasAVX512BF16 && detect() == AVX512 }
+
 //go:noescape
 func tile_avx512(t *Tile[float32])
 

@@ -4,6 +4,8 @@ package simd
 
 func detect() Level { return Generic }
 
+func hasDots() bool { return false }
+
 func tile32(*Tile[float32], Level) bool { return false }
 
 func copyRows32(Level, *float32, *float32, int, int, int, int) bool { return false }

@@ -17,6 +17,9 @@ type Seg struct{ A, B, K int }
 // of which Flags say what is done. Of each row of B Width elements are read, which is the level's Panel or half of it; a
 // packed panel has BK = Width. If ByCols is 1 ARow is 1, else AK is. Rows is at most the level's Rows(Width). The vector
 // kernels do not check the places of segments: those are the caller's promise.
+//
+// With Pairs, of float32 only, an element of A or B is two numbers in bf16, see PairRows; their products are added. The
+// level is ForPairs then.
 type Tile[T Float] struct {
 	A, B, C, Bias []T // Bias nil: none
 	Segs          []Seg
@@ -34,14 +37,20 @@ const (
 	Add   = 1 << iota // C is added to
 	Relu              // max(x, 0); NaN stays
 	Scale             // sums are multiplied by Alpha
+	Pairs             // elements of A and B are pairs
 )
 
 // Run computes the tile with the kernels of l.
 func (t *Tile[T]) Run(l Level) {
-	if f, ok := any(t).(*Tile[float32]); ok && tile32(f, l) {
-		return
+	f, ok := any(t).(*Tile[float32])
+	switch {
+	case t.Flags&Pairs != 0:
+		if !ok || !tilePairs(f, l) {
+			t.pairs()
+		}
+	case !ok || !tile32(f, l):
+		t.generic()
 	}
-	t.generic()
 }
 
 // generic is the definition. Products are summed one by one in the order of k, each product rounded; vector kernels fuse.

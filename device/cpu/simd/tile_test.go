@@ -79,20 +79,22 @@ func TestTile(t *testing.T) {
 	}
 }
 
+// against is a copy of x next to a page without access.
+func against(t testing.TB, x []float32, atEnd bool) []float32 {
+	if x == nil {
+		return nil
+	}
+	end, start := guarded(t, len(x))
+	if atEnd {
+		copy(end, x)
+		return end
+	}
+	copy(start, x)
+	return start
+}
+
 // TestTileStaysInside places every operand against a page without access, at its end and at its start.
 func TestTileStaysInside(t *testing.T) {
-	fence := func(x []float32, atEnd bool) []float32 {
-		if x == nil {
-			return nil
-		}
-		end, start := guarded(t, len(x))
-		if atEnd {
-			copy(end, x)
-			return end
-		}
-		copy(start, x)
-		return start
-	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, l := range levels() {
 		for _, width := range []int{l.Panel() / 2, l.Panel()} {
@@ -101,7 +103,7 @@ func TestTileStaysInside(t *testing.T) {
 					a := randomTile(r, rows, 1+r.IntN(width), width, mode%2, Add, 3, 6)
 					b := a
 					for _, x := range []*[]float32{&a.A, &a.B, &a.C, &a.Bias} {
-						*x = fence(*x, mode < 2)
+						*x = against(t, *x, mode < 2)
 					}
 					b.C = append([]float32(nil), a.C...)
 					a.Run(l)

@@ -15,10 +15,12 @@ var families = map[string]func(isa) *file{
 	"depthwise": depthwiseFile,
 	"half":      halfFile,
 	"map":       mapFile,
+	"pairs":     pairsFile,
 	"philox":    philoxFile,
 	"pool2d":    pool2dFile,
 	"rows":      rowsFile,
 	"tile":      tileFile,
+	"tilepairs": tilePairsFile,
 	"winograd":  winogradFile,
 }
 

@@ -22,11 +22,13 @@ type tiler struct {
 	isa
 	rows, vecs int
 	byCols     bool // the elements of a that meet one row of b are adjacent
+	pairs      bool // an element of a or b is two numbers in bf16
 }
 
 func (t *tiler) sum(r, v int) string { return t.v(r*t.vecs + v) }
 func (t *tiler) b(v int) string      { return t.v(t.regs - 1 - v) }
 func (t *tiler) elem() string        { return t.v(t.regs - 1 - t.vecs) }
+func (t *tiler) uppers() string      { return t.v(t.regs - 2 - t.vecs) } // for pairs: the mask of upper halves
 
 // maxRows is the most rows of a tile of so many vectors.
 func maxRows(i isa, vecs int) int {
@@ -43,17 +45,14 @@ func maxRows(i isa, vecs int) int {
 var bases = []string{"AX", "R8", "R12", "R13", "R15"}
 
 // elemAt is the address of a's element for row r, k elements on.
-func (t *tiler) elemAt(r, k int) string {
+func (t *tiler) elemAt(r, k int) place {
 	if t.byCols {
-		return fmt.Sprintf("%d(AX)", 4*r)
+		return place{disp: 4 * r, base: "AX"}
 	}
-	switch r % 3 {
-	case 0:
-		return fmt.Sprintf("%d(%s)", 4*k, bases[r/3])
-	case 1:
-		return fmt.Sprintf("%d(%s)(R9*1)", 4*k, bases[r/3])
+	if r%3 == 0 {
+		return place{disp: 4 * k, base: bases[r/3]}
 	}
-	return fmt.Sprintf("%d(%s)(R9*2)", 4*k, bases[r/3])
+	return place{4 * k, bases[r/3], "R9", r % 3}
 }
 
 func (t *tiler) name() string {
@@ -61,16 +60,33 @@ func (t *tiler) name() string {
 	if t.byCols {
 		form = "c"
 	}
-	return fmt.Sprintf("%s%dx%d_%s<>", form, t.rows, t.vecs, t.isa.name)
+	return fmt.Sprintf("%s%dx%d_%s<>", form, t.rows, t.vecs, t.suffix())
+}
+
+func (t *tiler) suffix() string {
+	if t.pairs {
+		return "pairs_" + t.isa.name
+	}
+	return t.isa.name
 }
 
 // step multiplies one row of b with the column of a that meets it, k elements on.
 func (t *tiler) step(k int) {
+	if t.pairs && t.isa == avx2 {
+		t.stepHalves(k)
+		return
+	}
 	for v := range t.vecs {
 		t.op("VMOVUPS %d(BX), %s", t.bytes()*v, t.b(v))
 	}
 	t.op("ADDQ R11, BX")
 	for r := range t.rows {
+		if t.pairs {
+			for v := range t.vecs {
+				t.dot(t.elemAt(r, k), t.regs-1-v, r*t.vecs+v)
+			}
+			continue
+		}
 		if t.isa == avx512 {
 			for v := range t.vecs {
 				t.op("VFMADD231PS.BCST %s, %s, %s", t.elemAt(r, k), t.b(v), t.sum(r, v))
@@ -82,6 +98,35 @@ func (t *tiler) step(k int) {
 			t.op("VFMADD231PS %s, %s, %s", t.b(v), t.elem(), t.sum(r, v))
 		}
 	}
+	if t.byCols {
+		t.op("ADDQ R9, AX")
+	}
+}
+
+// stepHalves is step for pairs without an instruction for them: a bf16 is the upper half of the f32 that it is, so the
+// second of each pair needs a mask and the first a shift.
+func (t *tiler) stepHalves(k int) {
+	for _, second := range []bool{true, false} {
+		half := func(reg string) {
+			if second {
+				t.op("VANDPS %[1]s, %[2]s, %[2]s", t.uppers(), reg)
+			} else {
+				t.op("VPSLLD $16, %[1]s, %[1]s", reg)
+			}
+		}
+		for v := range t.vecs {
+			t.op("VMOVUPS %d(BX), %s", t.bytes()*v, t.b(v))
+			half(t.b(v))
+		}
+		for r := range t.rows {
+			t.op("VBROADCASTSS %s, %s", t.elemAt(r, k), t.elem())
+			half(t.elem())
+			for v := range t.vecs {
+				t.op("VFMADD231PS %s, %s, %s", t.b(v), t.elem(), t.sum(r, v))
+			}
+		}
+	}
+	t.op("ADDQ R11, BX")
 	if t.byCols {
 		t.op("ADDQ R9, AX")
 	}
@@ -106,6 +151,9 @@ func (t *tiler) kernel() {
 		} else {
 			t.op("VXORPS %[1]s, %[1]s, %[1]s", t.v(i))
 		}
+	}
+	if t.pairs && t.isa == avx2 {
+		t.constant32(t.isa, "AX", 0xffff0000, t.regs-2-t.vecs)
 	}
 	t.op("MOVQ %d(DI), SI", tileSegs)
 	t.op("MOVQ %d(DI), CX", tileNSegs)
@@ -286,8 +334,12 @@ func (t *tiler) store() {
 	t.at(end)
 }
 
-// tileFile is all kernels of an instruction set and the function that picks one.
-func tileFile(i isa) *file {
+func tileFile(i isa) *file { return tilesOf(i, false) }
+
+func tilePairsFile(i isa) *file { return tilesOf(i, true) }
+
+// tilesOf is all kernels of an instruction set for one kind of elements, and the function that picks one.
+func tilesOf(i isa, pairs bool) *file {
 	f := newFile("Tiles of sums of products in registers, see Tile.")
 	if i == avx2 {
 		f.WriteString("\n// The first n of 16 columns: -1 from byte 64 - 4n on.\n")
@@ -304,13 +356,14 @@ func tileFile(i isa) *file {
 					names = append(names, "")
 					continue
 				}
-				t := &tiler{file: f, isa: i, rows: rows, vecs: vecs, byCols: byCols}
+				t := &tiler{file: f, isa: i, rows: rows, vecs: vecs, byCols: byCols, pairs: pairs}
 				t.kernel()
 				names = append(names, t.name())
 			}
 		}
 	}
-	table := "tiles_" + i.name + "<>"
+	suffix := (&tiler{isa: i, pairs: pairs}).suffix()
+	table := "tiles_" + suffix + "<>"
 	f.WriteString("\n")
 	for n, name := range names {
 		if name != "" {
@@ -318,7 +371,7 @@ func tileFile(i isa) *file {
 		}
 	}
 	fmt.Fprintf(f, "GLOBL %s(SB), RODATA, $%d\n", table, 8*len(names))
-	f.text("·tile_"+i.name, 8)
+	f.text("·tile_"+suffix, 8)
 	f.op("MOVQ t+0(FP), DI")
 	f.op("MOVQ %d(DI), AX", tileByCols)
 	f.op("ADDQ AX, AX")

@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package simd
+
+func tilePairs(*Tile[float32], Level) bool { return false }
+
+func pairRows32(Level, *float32, *float32, int, int, int, int) bool { return false }
+
+func zipRows32(Level, *float32, *float32, *float32, int, int, int, int) bool { return false }
