@@ -128,24 +128,17 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		return
 	}
 	c.flatten()
-	l := levelFor[T]()
-	all := panelsFor(l, c.og)
-	k, group := c.taps()*c.cg, c.taps()*c.cg*all.wide()
-	weights := slice[T](w)
+	l, per := factors[T](d)
 	q := &correlation[T]{
-		d: d, level: l, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
-		groups: c.groups, kh: c.kh, kw: c.kw, act: act, weights: c.groups * group, every: 1, step: int(p.StrideW),
+		d: d, level: l, per: per, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
+		groups: c.groups, kh: c.kh, kw: c.kw, act: act, every: 1, step: int(p.StrideW),
 		rows: forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
 	if b.Valid() {
 		q.bias = slice[T](b)[:w.D(0)]
 	}
-	pack := phase{n: c.groups * all.count(), run: func(part, _ int) {
-		g, i := part/all.count(), part%all.count()
-		width, cols := all.width(i)
-		packPanel(l, sharedOf[T](d, 0, q.weights)[g*group+i*all.p*k:], weights, (g*c.og+i*all.p)*k, 1, k, k, cols, width)
-	}}
-	d.enqueue("Conv2D", []device.View{y}, present(x, w, b), c.flops(), q.phases(pack)...)
+	q.layout()
+	d.enqueue("Conv2D", []device.View{y}, present(x, w, b), c.flops(), q.phases(q.pack(slice[T](w)))...)
 }
 
 // Conv2DGradInput is the gradient of conv(x, w) to x, dx (N,H,W,C), overwritten, from dy (N,OH,OW,O).
@@ -173,23 +166,14 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 		return
 	}
 	c.flatten()
-	l := levelFor[T]()
-	all := panelsFor(l, c.cg)
-	taps := c.taps()
-	k, group := taps*c.og, taps*c.og*all.wide()
-	weights := slice[T](w)
+	l, per := factors[T](d)
 	q := &correlation[T]{
-		d: d, level: l, x: slice[T](dy), y: slice[T](dx), xs: c.y, ys: c.x, n: c.n, h: c.oh, w: c.ow, ic: c.og, oh: c.h, ow: c.w, oc: c.cg,
-		groups: c.groups, kh: c.kh, kw: c.kw, weights: c.groups * group, every: int(p.StrideW), step: 1,
+		d: d, level: l, per: per, x: slice[T](dy), y: slice[T](dx), xs: c.y, ys: c.x, n: c.n, h: c.oh, w: c.ow, ic: c.og, oh: c.h, ow: c.w, oc: c.cg,
+		groups: c.groups, kh: c.kh, kw: c.kw, every: int(p.StrideW), step: 1,
 		rows: backwardTaps(c.h, c.oh, c.kh, p.StrideH, p.PadH, p.DilH), cols: backwardTaps(c.w, c.ow, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
-	pack := phase{n: c.groups * all.count() * taps, run: func(part, _ int) {
-		t, i, g := part%taps, part/taps%all.count(), part/taps/all.count()
-		width, cols := all.width(i)
-		to := g*group + i*all.p*k + t*c.og*width
-		packPanel(l, sharedOf[T](d, 0, q.weights)[to:], weights, (g*c.og*taps+t)*c.cg+i*all.p, taps*c.cg, 1, c.og, cols, width)
-	}}
-	d.enqueue("Conv2DGradInput", []device.View{dx}, []device.View{dy, w}, c.flops(), q.phases(pack)...)
+	q.layout()
+	d.enqueue("Conv2DGradInput", []device.View{dx}, []device.View{dy, w}, c.flops(), q.phases(q.packExchanged(slice[T](w)))...)
 }
 
 // roomy is the distance of pixels of c channels in a stage: as many, or a few more where rows of a tile would crowd.

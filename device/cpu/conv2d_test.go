@@ -226,5 +226,15 @@ func BenchmarkConv2D(b *testing.B) {
 		b.Run(s.name+"/gradweight", func(b *testing.B) {
 			benchmark(b, d, flops, func() { d.Conv2DGradWeight(w, x, y, c.p, 0) })
 		})
+		d.BF16Products(true)
+		b.Run(s.name+"/bf16/forward", func(b *testing.B) {
+			benchmark(b, d, flops, func() { d.Conv2D(y, x, w, bias, c.p, device.Relu) })
+		})
+		b.Run(s.name+"/bf16/gradinput", func(b *testing.B) {
+			benchmark(b, d, flops, func() { d.Conv2DGradInput(x, y, w, c.p) })
+		})
+		b.Run(s.name+"/bf16/gradweight", func(b *testing.B) {
+			benchmark(b, d, flops, func() { d.Conv2DGradWeight(w, x, y, c.p, 0) })
+		})
 	}
 }

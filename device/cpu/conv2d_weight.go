@@ -22,6 +22,7 @@ type weightGrad[T float] struct {
 	across       bool     // panels lie along the channels of dy
 	vec          panels
 	row, high    int  // channels along the rows of tiles, and those of a part
+	per          int  // images in an element of the stage
 	images, band int  // of a stage
 	splits, each int  // of the images, with sums of their own, and stages of images of each
 	aside        bool // sums grow beside dw
@@ -59,7 +60,8 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 		return
 	}
 	c.flatten()
-	g := &weightGrad[T]{d: d, level: levelFor[T](), c: c, x: slice[T](x), dy: slice[T](dy), dw: slice[T](dw), beta: T(beta), n: dw.Len(),
+	l, per := factors[T](d)
+	g := &weightGrad[T]{d: d, level: l, per: per, c: c, x: slice[T](x), dy: slice[T](dy), dw: slice[T](dw), beta: T(beta), n: dw.Len(),
 		rows: extents(forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), c.kh), cols: extents(forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW), c.kw)}
 	g.plan()
 	d.reserve(g.scratch(g.images, g.band) * sizeOf[T]())
@@ -99,7 +101,7 @@ func (g *weightGrad[T]) plan() {
 			g.band++
 		}
 	}
-	g.images, g.band = blocks(c.n, g.images, 1), blocks(c.oh, g.band, 1)
+	g.images, g.band = blocks(c.n, g.images, g.per), blocks(c.oh, g.band, 1)
 	stages := ceil(c.n, g.images)
 	g.splits = max(1, min(ceil(weightParts, c.groups*g.vec.count()*ceil(g.row, g.high)), stages, weightSums/g.n))
 	g.each = ceil(stages, g.splits)
@@ -143,20 +145,20 @@ func (g *weightGrad[T]) xRows(i0, i1 int) (lo, hi int) {
 // scratch is the elements of a stage: x first, then, from xScratch on, dy.
 func (g *weightGrad[T]) scratch(images, band int) int {
 	_, y := g.pixels()
-	return g.xScratch(images, band) + band*g.c.ow*images*y
+	return g.xScratch(images, band) + band*g.c.ow*ceil(images, g.per)*y
 }
 
 func (g *weightGrad[T]) xScratch(images, band int) int {
 	x, _ := g.pixels()
 	if g.few {
-		return band * g.c.ow * images * x
+		return band * g.c.ow * ceil(images, g.per) * g.per * x // gathered before there are pairs
 	}
 	most := 0
 	for i := 0; i < g.c.oh; i += band {
 		lo, hi := g.xRows(i, min(i+band, g.c.oh))
 		most = max(most, hi-lo)
 	}
-	return most * g.c.w * images * x
+	return most * g.c.w * ceil(images, g.per) * x
 }
 
 // part sums panel q and the channels from r on of a group over the images of a split.
@@ -168,7 +170,7 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 	clear(buf) // columns that a panel lacks are read
 	xPixel, yPixel := g.pixels()
 	xs, ys := buf[:g.xScratch(g.images, g.band)], buf[g.xScratch(g.images, g.band):]
-	tile := simd.Tile[T]{Width: width, Cols: cols, ARow: 1, ByCols: 1}
+	tile := simd.Tile[T]{Width: width, Cols: cols, ARow: 1, ByCols: 1, Flags: pairsIf(g.per)}
 	var to []T
 	if to = g.dw; g.aside {
 		to = sharedOf[T](g.d, split*g.n*sizeOf[T](), g.n)
@@ -186,7 +188,7 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 		for t := range g.taps {
 			scaleRows(to[t*g.xc:], high, cols, tile.CRow, g.beta, false)
 		}
-		tile.Flags = simd.Add
+		tile.Flags |= simd.Add
 	}
 	// The columns of a gathered stage are all taps: a part begins at its own.
 	if g.few && g.across {
@@ -201,14 +203,33 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 			lo, hi := g.xRows(i0, i1)
 			x, dy := g.x[n0*c.x[0]+group*c.cg:], g.dy[n0*c.y[0]+group*c.og+yFrom:]
 			if g.few {
-				gatherTaps(g.level, xs, x, c.x, n, i0, i1, c.ow, g.rows, g.cols, c.cg, xPixel)
+				g.gather(xs, x, n, i0, i1, xPixel)
 			} else {
-				stageRows(g.level, xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
+				g.stage(xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
 			}
-			stageRows(g.level, ys, dy, c.y, n, i0, i1, c.ow, yMany, yPixel)
-			g.tiles(&tile, worker, to, n, i0, i1, lo, high)
-			tile.Flags = simd.Add
+			g.stage(ys, dy, c.y, n, i0, i1, c.ow, yMany, yPixel)
+			g.tiles(&tile, worker, to, ceil(n, g.per), i0, i1, lo, high)
+			tile.Flags |= simd.Add
 		}
+	}
+}
+
+// stage stages rows lo to hi-1 of n images.
+func (g *weightGrad[T]) stage(stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
+	if g.per == 1 {
+		stageRows(g.level, 1, stage, x, s, n, lo, hi, w, channels, pixel)
+	} else {
+		zipImages(g.level, stage, x, s, n, lo, hi, w, channels, pixel)
+	}
+}
+
+// gather stages the taps of the positions in rows i0 to i1-1 of n images.
+func (g *weightGrad[T]) gather(stage, x []T, n, i0, i1, pixel int) {
+	slots := ceil(n, g.per)
+	gatherTaps(g.level, stage, x, g.c.x, n, slots*g.per, i0, i1, g.c.ow, g.rows, g.cols, g.c.cg, pixel)
+	if g.per == 2 {
+		s := float32s(stage)
+		simd.ZipRows(g.level, s, s, s[pixel:], (i1-i0)*g.c.ow*slots, g.xc, pixel, 2*pixel)
 	}
 }
 
@@ -231,7 +252,8 @@ func (g *weightGrad[T]) tiles(tile *simd.Tile[T], worker int, to []T, n, i0, i1,
 	tile.A = a
 }
 
-// segs lists the runs of positions that tap t has in rows i0 to i1-1 of n staged images, lo the first staged row of x.
+// segs lists the runs of positions that tap t has in rows i0 to i1-1 of n staged images, or pairs of them, lo the first
+// staged row of x.
 func (g *weightGrad[T]) segs(s []simd.Seg, tile *simd.Tile[T], t, n, i0, i1, lo int) []simd.Seg {
 	s = s[:0]
 	c := &g.c

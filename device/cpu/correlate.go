@@ -23,6 +23,8 @@ type correlation[T float] struct {
 	groups       int
 	kh, kw       int
 	rows, cols   [][]tap // for each row and column of y
+	per          int     // channels in an element of the stage and of packed weights
+	tap, depth   int     // elements of a pixel that a tap meets, and of all taps together
 	weights      int     // elements of packed weights: (group, panel, tap, ic, width)
 	bias         []T
 	act          device.UnOp
@@ -53,17 +55,25 @@ const (
 	togetherBytes = 400 << 10 // of weights
 )
 
+// layout decides what lies in a pixel of the stage and in a column of weights.
+func (q *correlation[T]) layout() {
+	taps := q.kh * q.kw
+	q.tap = ceil(q.ic, q.per)
+	q.depth, q.pixel = taps*q.tap, roomy[T](q.tap)
+	if q.few = q.ic < fewChannels && taps > 1; q.few {
+		q.depth = ceil(taps*q.ic, q.per)
+		q.pixel = roomy[T](q.depth)
+	}
+	q.weights = q.groups * q.depth * panelsFor(q.level, q.oc).wide()
+}
+
 // phases packs the weights, then computes.
 func (q *correlation[T]) phases(pack phase) []phase {
 	q.images, q.shares = tileRows(q.n, convImages), 1
 	if q.along = q.n < convAlong && q.ow > 1; q.along {
 		q.images = 1
 	}
-	q.few = q.ic < fewChannels && q.kh*q.kw > 1
-	depth := q.kh * q.kw * q.ic
-	q.pixel = roomy[T](q.ic)
 	if q.few {
-		q.pixel = roomy[T](depth)
 		q.high, q.wide = extents(q.rows, q.kh), extents(q.cols, q.kw)
 	}
 	q.deal()
@@ -72,11 +82,11 @@ func (q *correlation[T]) phases(pack phase) []phase {
 		q.band++
 	}
 	q.band = blocks(q.oh, q.band, 1)
-	q.together = max(1, togetherBytes/(depth*q.level.Panel()*sizeOf[T]()))
+	q.together = max(1, togetherBytes/(q.depth*q.level.Panel()*sizeOf[T]()))
 	for range q.d.perWorker {
 		q.segments = append(q.segments, make([]simd.Seg, 0, q.kh*q.kw))
 	}
-	q.d.reserve(q.stage(q.band) * sizeOf[T]())
+	q.d.reserve(max(q.stage(q.band), pairRoom(q.level)) * sizeOf[T]())
 	q.d.shared(q.weights * sizeOf[T]())
 	bands := ceil(q.oh, q.band)
 	images := ceil(q.n, q.images)
@@ -132,7 +142,7 @@ func (q *correlation[T]) deal() {
 // stage is the number of elements that the largest stage for a band of rows of y has.
 func (q *correlation[T]) stage(band int) int {
 	if q.few {
-		return band * q.ow * q.images * q.pixel
+		return band * q.ow * q.images * q.pixel * q.per // gathered before there are pairs
 	}
 	most := 0
 	for i := 0; i < q.oh; i += band {
@@ -158,20 +168,22 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 	lo, hi := q.meets(i0, i1)
 	x := q.x[n0*q.xs[0]+g*q.ic:]
 	if q.few {
-		gatherTaps(q.level, stage, x, q.xs, n, i0, i1, q.ow, q.high, q.wide, q.ic, q.pixel)
+		gatherTaps(q.level, stage, x, q.xs, n, n, i0, i1, q.ow, q.high, q.wide, q.ic, q.per*q.pixel)
+		if q.per == 2 {
+			simd.PairRows(q.level, float32s(stage), float32s(stage), (i1-i0)*q.ow*n, q.kh*q.kw*q.ic, q.pixel, 2*q.pixel)
+		}
 	} else {
 		if q.width > q.w {
 			clear(stage[:(hi-lo)*q.width*n*q.pixel])
 		}
 		for r := lo; r < hi; r++ {
-			stageRows(q.level, stage[((r-lo)*q.width+q.left)*n*q.pixel:], x, q.xs, n, r, r+1, q.w, q.ic, q.pixel)
+			stageRows(q.level, q.per, stage[((r-lo)*q.width+q.left)*n*q.pixel:], x, q.xs, n, r, r+1, q.w, q.ic, q.pixel)
 		}
 	}
 	all := panelsFor(q.level, q.oc)
-	depth := q.kh * q.kw * q.ic
-	tile := simd.Tile[T]{ARow: q.pixel, AK: 1, CRow: q.ys[0]}
+	tile := simd.Tile[T]{ARow: q.pixel, AK: 1, CRow: q.ys[0], Flags: pairsIf(q.per)}
 	if q.act == device.Relu {
-		tile.Flags = simd.Relu
+		tile.Flags |= simd.Relu
 	}
 	if q.along {
 		tile.CRow = q.ys[2]
@@ -179,7 +191,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 			tile.ARow, tile.CRow = q.step*q.pixel, q.every*q.ys[2]
 		}
 	}
-	weights := sharedOf[T](q.d, 0, q.weights)[g*depth*all.wide():]
+	weights := sharedOf[T](q.d, 0, q.weights)[g*q.depth*all.wide():]
 	most := q.level.Rows(min(all.p, all.wide()))
 	each := ceil(all.count(), q.shares)
 	end := min((share+1)*each, all.count())
@@ -200,7 +212,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 						tile.Segs = q.segs(segs[:0], i-i0, lo, i, n, width, run)
 					}
 					tile.Width, tile.BK, tile.Cols = width, width, cols
-					tile.B = weights[p*all.p*depth:]
+					tile.B = weights[p*all.p*q.depth:]
 					if q.bias != nil {
 						tile.Bias = q.bias[g*q.oc+p*all.p:][:cols]
 					}
@@ -219,11 +231,11 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 // segs lists the products of a run in row i of y, row in the band, lo being the first staged row.
 func (q *correlation[T]) segs(s []simd.Seg, row, lo, i, n, width int, at run) []simd.Seg {
 	if q.few {
-		return append(s, simd.Seg{A: (row*q.ow + at.j) * n * q.pixel, K: q.kh * q.kw * q.ic})
+		return append(s, simd.Seg{A: (row*q.ow + at.j) * n * q.pixel, K: q.depth})
 	}
 	for _, r := range q.rows[i] {
 		for _, c := range at.taps {
-			s = append(s, simd.Seg{A: ((r.at-lo)*q.width + c.at) * n * q.pixel, B: (r.k*q.kw + c.k) * q.ic * width, K: q.ic})
+			s = append(s, simd.Seg{A: ((r.at-lo)*q.width + c.at) * n * q.pixel, B: (r.k*q.kw + c.k) * q.tap * width, K: q.tap})
 		}
 	}
 	return s

@@ -62,6 +62,7 @@ type Device struct {
 	perWorker [][]byte // scratch of each worker
 	common    []byte   // scratch of all
 	tickets   []*ticket
+	bf16      bool  // products round their factors, see BF16Products
 	plan      *plan // nil: memory is there, and calls compute
 
 	noWinograd bool // convolutions are sums over taps

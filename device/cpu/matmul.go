@@ -145,12 +145,14 @@ type product[T float] struct {
 	y, a, b             operand[T]
 	lead                []int32
 	batches, m, n, k    int
+	per                 int // numbers along k in an element of packed a and b
 	alpha, beta         T
 	mb, nb, kb          int // of a part, and of a block of k
 	shared              bool
 	plainA, plainB      bool // read where they lie
 	byCols              bool // a lies column by column
 	aAt, bAt, tail, cAt int  // in a worker's scratch: rows of a, panels of b, the panel of a plain b's last columns, sums
+	roomAt              int  // and what packing pairs takes
 	scratch             int
 }
 
@@ -160,10 +162,13 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 	if columns := rowStride(y) == 1 && colStride(y) != 1; columns || y.D(-1) < 8 && y.D(-2) > y.D(-1) && (rowStride(a) == 1 || y.D(-1) == 1) {
 		y, a, b = y.T(), b.T(), a.T() // sums are stored along rows
 	}
-	p := &product[T]{d: d, level: levelFor[T](), y: newOperand[T](y), a: newOperand[T](a), b: newOperand[T](b),
+	p := &product[T]{d: d, level: levelFor[T](), per: 1, y: newOperand[T](y), a: newOperand[T](a), b: newOperand[T](b),
 		lead: append([]int32(nil), y.Dim[:y.Rank-2]...), batches: 1, m: y.D(-2), n: y.D(-1), k: a.D(-1), alpha: T(alpha), beta: T(beta)}
 	for _, x := range p.lead {
 		p.batches *= int(x)
+	}
+	if p.a.s != nil && p.b.s != nil {
+		p.level, p.per = factors[T](d)
 	}
 	tiles, each := p.cut()
 	d.reserve(p.scratch * sizeOf[T]())
@@ -174,12 +179,12 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 		}
 	}}}
 	if p.shared {
-		n := p.k * panelsFor(p.level, p.n).wide()
+		n := ceil(p.k, p.per) * panelsFor(p.level, p.n).wide()
 		d.shared(n * sizeOf[T]())
-		phases = append([]phase{{n: panelsFor(p.level, p.n).count(), run: func(q, _ int) {
+		phases = append([]phase{{n: panelsFor(p.level, p.n).count(), run: func(q, worker int) {
 			all := panelsFor(p.level, p.n)
 			width, cols := all.width(q)
-			p.b.panel(p.level, sharedOf[T](d, 0, n)[q*all.p*p.k:], p.b.off+q*all.p*p.b.c, p.k, cols, width)
+			p.panel(sharedOf[T](d, 0, n)[q*all.p*ceil(p.k, p.per):], scratchOf[T](d, worker, p.scratch), p.b.off+q*all.p*p.b.c, p.k, cols, width)
 		}}}, phases...)
 	}
 	d.enqueue("MatMul", writes, reads, 2*float64(p.batches)*float64(p.m)*float64(p.n)*float64(p.k), phases...)
@@ -189,7 +194,7 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 // of them are one part.
 func (p *product[T]) cut() (tiles, each int) {
 	m, n, k, width := p.m, p.n, p.k, p.level.Panel()
-	p.mb, p.nb, p.kb = blocks(m, matMulRows, 1), blocks(n, matMulCols, width), blocks(k, matMulK, 4)
+	p.mb, p.nb, p.kb = blocks(m, matMulRows, 1), blocks(n, matMulCols, width), blocks(k, p.per*matMulK, 4)
 	for p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart && p.nb > width {
 		p.nb = ceil(p.nb/2, width) * width
 	}
@@ -201,21 +206,25 @@ func (p *product[T]) cut() (tiles, each int) {
 	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
 	// A column of a tall tile fills its cache lines, so that nothing is lost when they are driven out.
 	tall := p.level.Rows(width)*sizeOf[T]() > line/2
-	p.plainA = p.a.s != nil && (p.byCols && (tall || !crowded[T](p.a.c)) || p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r))
-	p.plainB = p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
+	p.plainA = p.per == 1 && p.a.s != nil && (p.byCols && (tall || !crowded[T](p.a.c)) || p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r))
+	p.plainB = p.per == 1 && p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
 	p.shared = !p.plainB && p.batches == 1 && m > p.mb
 	at := 0
 	place := func(n int) int {
 		at += ceil(n, 16) * 16
 		return at - ceil(n, 16)*16
 	}
+	deep := ceil(p.kb, p.per)
 	if !p.plainA {
-		p.aAt = place(p.mb * (p.kb + matMulGap))
+		p.aAt = place(max(p.mb*(deep+matMulGap), deep*(p.mb+matMulGap)))
 	}
 	if p.plainB {
 		p.tail = place(p.kb * width)
 	} else if !p.shared {
-		p.bAt = place(p.kb * panelsFor(p.level, p.nb).wide())
+		p.bAt = place(deep * panelsFor(p.level, p.nb).wide())
+	}
+	if p.per > 1 {
+		p.roomAt = place(pairRoom(p.level))
 	}
 	if p.y.s == nil || p.y.c != 1 {
 		p.cAt = place(p.mb * p.nb)
@@ -234,7 +243,7 @@ func (p *product[T]) part(t int, buf []T) {
 	atA := p.a.origin(batch, p.lead) + i0*p.a.r
 	atB := p.b.origin(batch, p.lead) + j0*p.b.c
 	var segs [1]simd.Seg
-	tile := simd.Tile[T]{Segs: segs[:], Alpha: p.alpha, CRow: p.y.r, ARow: p.a.r, AK: p.a.c}
+	tile := simd.Tile[T]{Segs: segs[:], Alpha: p.alpha, CRow: p.y.r, ARow: p.a.r, AK: p.a.c, Flags: pairsIf(p.per)}
 	c, beta := p.y.s, p.beta
 	aside := p.y.s == nil || p.y.c != 1
 	if aside {
@@ -256,8 +265,7 @@ func (p *product[T]) part(t int, buf []T) {
 			a = a[atA+l*p.a.c:]
 		} else {
 			a = buf[p.aAt:]
-			tile.ARow, tile.AK = k+matMulGap, 1
-			p.a.rows(p.level, a, atA+l*p.a.c, p.a.r, p.a.c, m, k, tile.ARow)
+			p.rows(&tile, a, buf, atA+l*p.a.c, m, k)
 		}
 		if p.byCols && p.plainA {
 			tile.ByCols = 1
@@ -278,16 +286,17 @@ func (p *product[T]) part(t int, buf []T) {
 // block adds the products of one block of k.
 func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, k int) {
 	all := panelsFor(p.level, n)
-	tile.Segs[0].K = k
+	deep := ceil(k, p.per)
+	tile.Segs[0].K = deep
 	if !p.plainB && !p.shared {
 		for q := range all.count() {
 			width, cols := all.width(q)
-			p.b.panel(p.level, buf[p.bAt+q*all.p*k:], atB+l*p.b.r+q*all.p*p.b.c, k, cols, width)
+			p.panel(buf[p.bAt+q*all.p*deep:], buf, atB+l*p.b.r+q*all.p*p.b.c, k, cols, width)
 		}
 	}
 	high := tileRows(m, p.level.Rows(min(all.p, all.wide())))
 	// What is used again and again stays in the first-level cache: a narrow panel, or the rows beside a wide one.
-	if all.p*k*sizeOf[T]() <= 16<<10 {
+	if all.p*deep*sizeOf[T]() <= 16<<10 {
 		for q := range all.count() {
 			for i := 0; i < m; i += high {
 				p.tile(tile, buf, c, a, atB, l, j0, i, min(high, m-i), k, q, all)
@@ -309,9 +318,10 @@ func (p *product[T]) tile(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, i, rows
 	tile.A, tile.C = a[i*tile.ARow:], c[i*tile.CRow+q*all.p:]
 	switch {
 	case p.shared:
-		tile.B = sharedOf[T](p.d, 0, p.k*panelsFor(p.level, p.n).wide())[(j0+q*all.p)*p.k+l*tile.Width:]
+		deep := ceil(p.k, p.per)
+		tile.B = sharedOf[T](p.d, 0, deep*panelsFor(p.level, p.n).wide())[(j0+q*all.p)*deep+l/p.per*tile.Width:]
 	case !p.plainB:
-		tile.B = buf[p.bAt+q*all.p*k:]
+		tile.B = buf[p.bAt+q*all.p*tile.Segs[0].K:]
 	case tile.Cols == tile.Width:
 		tile.B, tile.BK = p.b.s[atB+l*p.b.r+q*all.p:], p.b.r
 	default:

@@ -74,9 +74,9 @@ func TestMatMulShapes(t *testing.T) {
 	}
 }
 
-func TestMatMulStrides(t *testing.T) {
-	typ := device.F32
-	for name, cut := range map[string]func(r *rig) (y, a, b device.View){
+// matMulStrides is operands that do not lie side by side.
+func matMulStrides(typ device.DType) map[string]func(r *rig) (y, a, b device.View) {
+	return map[string]func(r *rig) (y, a, b device.View){
 		"batch": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 3, 2, 5, 7), r.normal(typ, 3, 2, 5, 4), r.normal(typ, 3, 2, 4, 7)
 		},
@@ -104,7 +104,12 @@ func TestMatMulStrides(t *testing.T) {
 		"many small": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 500, 3, 3), r.normal(typ, 500, 3, 3), r.normal(typ, 500, 3, 3)
 		},
-	} {
+	}
+}
+
+func TestMatMulStrides(t *testing.T) {
+	typ := device.F32
+	for name, cut := range matMulStrides(typ) {
 		var want []float64
 		got := everywhere(t, func(r *rig) (func(), []device.View) {
 			y, a, b := cut(r)
@@ -180,18 +185,25 @@ func BenchmarkMatMul(b *testing.B) {
 		{"conv25088x6x25", 25088, 6, 25, false, true}, {"linear64x120x400", 64, 120, 400, false, true}, {"dx64x400x120", 64, 400, 120, false, false},
 		{"dw120x400x64", 120, 400, 64, true, false}, {"vector1x1000x1000", 1, 1000, 1000, false, false}, {"vector1x1000x1000T", 1, 1000, 1000, false, true},
 	} {
-		b.Run(s.name, func(b *testing.B) {
-			r := newRig(b, 0)
-			d := r.d
-			y, x, w := r.zeros(device.F32, s.m, s.n), r.zeros(device.F32, s.m, s.k), r.zeros(device.F32, s.k, s.n)
-			if s.ta {
-				x = r.zeros(device.F32, s.k, s.m).T()
+		for _, bf16 := range []bool{false, true} {
+			name := s.name
+			if bf16 {
+				name += "/bf16"
 			}
-			if s.tb {
-				w = r.zeros(device.F32, s.n, s.k).T()
-			}
-			benchmark(b, d, 2*float64(s.m)*float64(s.n)*float64(s.k), func() { d.MatMul(y, x, w, 1, 0) })
-		})
+			b.Run(name, func(b *testing.B) {
+				r := newRig(b, 0)
+				d := r.d
+				d.BF16Products(bf16)
+				y, x, w := r.zeros(device.F32, s.m, s.n), r.zeros(device.F32, s.m, s.k), r.zeros(device.F32, s.k, s.n)
+				if s.ta {
+					x = r.zeros(device.F32, s.k, s.m).T()
+				}
+				if s.tb {
+					w = r.zeros(device.F32, s.n, s.k).T()
+				}
+				benchmark(b, d, 2*float64(s.m)*float64(s.n)*float64(s.k), func() { d.MatMul(y, x, w, 1, 0) })
+			})
+		}
 	}
 }
 

@@ -38,19 +38,24 @@ func extents(taps [][]tap, kernel int) []extent {
 	return all
 }
 
-// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each.
-func stageRows[T float](l simd.Level, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
+// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each, per of them in an element.
+func stageRows[T float](l simd.Level, per int, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
 	for i := range n {
 		for r := lo; r < hi; r++ {
-			copyPixels(l, stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:], w, channels, n*pixel, s[2])
+			to, from := stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:]
+			if per == 1 {
+				copyPixels(l, to, from, w, channels, n*pixel, s[2])
+			} else {
+				simd.PairRows(l, float32s(to), float32s(from), w, channels, n*pixel, s[2])
+			}
 		}
 	}
 }
 
 // gatherTaps stages the taps of the positions in rows i0 to i1-1 of y, which is ow wide, of n images x of strides s: c
-// channels for each. Taps in the padding are zeros.
-func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, i0, i1, ow int, rows, cols []extent, c, pixel int) {
-	clear(stage[:(i1-i0)*ow*n*pixel])
+// channels for each. Taps in the padding are zeros, and so are images up to slots.
+func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, slots, i0, i1, ow int, rows, cols []extent, c, pixel int) {
+	clear(stage[:(i1-i0)*ow*slots*pixel])
 	lo, hi := inner(cols, ow, s[2] == c)
 	for r := range rows {
 		e := &rows[r]
@@ -60,9 +65,9 @@ func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, i0, i1, ow int
 			}
 			at := e.at + (i-e.lo)/e.every*e.step
 			for m := range n {
-				to, from := stage[((i-i0)*ow*n+m)*pixel+r*len(cols)*c:], x[m*s[0]+at*s[1]:]
+				to, from := stage[((i-i0)*ow*slots+m)*pixel+r*len(cols)*c:], x[m*s[0]+at*s[1]:]
 				if lo < hi {
-					copyPixels(l, to[lo*n*pixel:], from[(cols[0].at+(lo-cols[0].lo)*cols[0].step)*c:], hi-lo, len(cols)*c, n*pixel, cols[0].step*c)
+					copyPixels(l, to[lo*slots*pixel:], from[(cols[0].at+(lo-cols[0].lo)*cols[0].step)*c:], hi-lo, len(cols)*c, slots*pixel, cols[0].step*c)
 				}
 				for k := range cols {
 					w := cols[k]
@@ -71,11 +76,11 @@ func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, i0, i1, ow int
 						right := cols[k]
 						if right.hi > hi {
 							skip := max(hi-right.lo, 0)
-							copyPixels(l, to[(right.lo+skip)*n*pixel+k*c:], from[(right.at+skip*right.step)*s[2]:], right.hi-right.lo-skip, c, n*pixel, right.step*s[2])
+							copyPixels(l, to[(right.lo+skip)*slots*pixel+k*c:], from[(right.at+skip*right.step)*s[2]:], right.hi-right.lo-skip, c, slots*pixel, right.step*s[2])
 						}
 					}
 					if m := w.count(); m > 0 {
-						copyPixels(l, to[w.lo*n*pixel+k*c:], from[w.at*s[2]:], m, c, w.every*n*pixel, w.step*s[2])
+						copyPixels(l, to[w.lo*slots*pixel+k*c:], from[w.at*s[2]:], m, c, w.every*slots*pixel, w.step*s[2])
 					}
 				}
 			}
