@@ -61,6 +61,7 @@ type Engine struct {
 	dev   device.Device
 	net   *model.Network
 	opt   Options
+	math  arithmetic
 	store *model.Storage
 	tape  *ops.Tape
 	mems  []device.Memory
@@ -150,7 +151,7 @@ func newEngine(dev device.Device, net *model.Network, train data.Set, evals []da
 	if o, _, err = o.cut(dev, net, train, evals); err != nil {
 		return nil, err
 	}
-	e := &Engine{dev: dev, net: net, opt: o, forms: map[form]device.Graph{}, evals: map[data.Set]*feed{}}
+	e := &Engine{dev: dev, net: net, opt: o, math: arithmeticOf(dev, o.Precision, o.TF32), forms: map[form]device.Graph{}, evals: map[data.Set]*feed{}}
 	_, e.planned = device.As[device.Planned](dev)
 	err = e.setup(train)
 	for _, s := range evals {
@@ -182,7 +183,7 @@ func (e *Engine) setup(train data.Set) error {
 		groupOf[p] = assigned[i]
 	}
 	e.groups = append([]optim.Group{{LRScale: 1}}, o.Groups...)
-	e.store, err = model.NewStorage(e.dev, e.net, model.StorageOptions{Type: o.Precision, Train: true, Groups: len(e.groups),
+	e.store, err = model.NewStorage(e.dev, e.net, model.StorageOptions{Type: e.math.typ, Train: true, Groups: len(e.groups),
 		Group: func(path string, p *model.Param) int {
 			if g := groupOf[path]; !e.groups[g].Freeze {
 				return g
@@ -283,7 +284,7 @@ func (e *Engine) do(f form) error {
 
 // run makes the kernel calls of a form.
 func (e *Engine) run(f form) {
-	switchTF32(e.dev, e.opt.TF32)
+	e.math.choose(e.dev)
 	switch f.kind {
 	case formSteps:
 		for range f.steps {
@@ -312,7 +313,7 @@ func (e *Engine) run(f form) {
 // Close frees all that the engine has on the device.
 func (e *Engine) Close() error {
 	err := e.dev.Sync()
-	switchTF32(e.dev, false)
+	arithmetic{}.choose(e.dev)
 	for _, g := range e.forms {
 		g.Close()
 	}

@@ -120,10 +120,12 @@ func TestInterruptAndResume(t *testing.T) {
 		stop       int // updates before the interruption; 10 in an epoch
 		validation float64
 		streamed   bool
-	}{{"in the first epoch", 3, 0, false}, {"in the second epoch", 14, 0, false}, {"at an epoch's end", 10, 0, false}, {"with validation", 13, 30, false}, {"read ahead", 14, 0, true}} {
+		precision  device.DType
+	}{{"in the first epoch", 3, 0, false, device.F32}, {"in the second epoch", 14, 0, false, device.F32}, {"at an epoch's end", 10, 0, false, device.F32},
+		{"with validation", 13, 30, false, device.F32}, {"read ahead", 14, 0, true, device.F32}, {"in bf16", 14, 0, false, device.BF16}} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options()
-			o.Epochs, o.Validation, o.MicroBatches = 3, c.validation, 2
+			o.Epochs, o.Validation, o.MicroBatches, o.Precision = 3, c.validation, 2, c.precision
 			if c.streamed {
 				o.ResidentBytes = -1
 			}

@@ -51,7 +51,7 @@ func (e *Engine) batch(f form, index device.View, aug device.Augment) (x *ops.Te
 		images = f.feed.staging[f.slot].Slice(0, 0, f.n, 1)
 		e.dev.Iota(index, 0, 0, 1)
 	}
-	return augment.Batch(e.tape, images, index, aug, e.opt.Precision), labels
+	return augment.Batch(e.tape, images, index, aug, e.math.typ), labels
 }
 
 // micro runs forward and backward over one micro-batch and adds its share to the gradient and the step's sums.

@@ -27,6 +27,7 @@ type Inference struct {
 	dev   device.Device
 	net   *model.Network
 	opt   InferenceOptions
+	math  arithmetic
 	store *model.Storage
 	tape  *ops.Tape
 	in    device.View // U8 (batch,H,W,C)
@@ -54,7 +55,7 @@ func NewInference(dev device.Device, net *model.Network, o InferenceOptions) (*I
 	if err := (augment.Spec{}).Check(net.Input, o.Mean, o.Std); err != nil {
 		return nil, err
 	}
-	i := &Inference{dev: dev, net: net, opt: o, tape: ops.NewTape(dev, nil), aug: augment.Spec{}.Device(o.Mean, o.Std), sized: map[pass]bool{}}
+	i := &Inference{dev: dev, net: net, opt: o, math: arithmeticOf(dev, o.Precision, o.TF32), tape: ops.NewTape(dev, nil), aug: augment.Spec{}.Device(o.Mean, o.Std), sized: map[pass]bool{}}
 	if err := i.setup(); err != nil {
 		i.Close()
 		return nil, i.tooLarge(err, o.Batch)
@@ -63,7 +64,7 @@ func NewInference(dev device.Device, net *model.Network, o InferenceOptions) (*I
 }
 
 func (i *Inference) setup() (err error) {
-	if i.store, err = model.NewStorage(i.dev, i.net, model.StorageOptions{Type: i.opt.Precision}); err != nil {
+	if i.store, err = model.NewStorage(i.dev, i.net, model.StorageOptions{Type: i.math.typ}); err != nil {
 		return err
 	}
 	if err = i.store.Upload(); err != nil {
@@ -98,12 +99,12 @@ func (i *Inference) alloc(t device.DType, dims ...int) (device.View, error) {
 func (i *Inference) forward(p pass, use func(y *ops.Tensor)) error {
 	n := p.n
 	run := func() {
-		switchTF32(i.dev, i.opt.TF32)
+		i.math.choose(i.dev)
 		i.tape.Train = false
 		defer i.tape.NoGrad()()
 		index := i.tape.Arena.Get(device.I32, n)
 		i.dev.Iota(index, 0, 0, 1)
-		x := augment.Batch(i.tape, i.in.Slice(0, 0, n, 1), index, i.aug, i.opt.Precision)
+		x := augment.Batch(i.tape, i.in.Slice(0, 0, n, 1), index, i.aug, i.math.typ)
 		i.tape.Arena.Put(index)
 		y := i.net.Forward(i.tape, x)
 		i.tape.Release(x)
@@ -281,7 +282,7 @@ func (i *Inference) count(y *ops.Tensor, labels device.View) {
 // Close frees all that it has on the device.
 func (i *Inference) Close() error {
 	err := i.dev.Sync()
-	switchTF32(i.dev, false)
+	arithmetic{}.choose(i.dev)
 	for _, m := range i.mems {
 		m.Free()
 	}

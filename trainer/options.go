@@ -57,7 +57,8 @@ type Options struct {
 	Seed uint64
 	// Precision is the type of activations, and of the weights that forward and backward read: device.F32 (default), F64,
 	// F16 or BF16. Beside the last two, the weights that are updated and stored, gradients of weights, the optimiser's
-	// state, statistics and losses are f32.
+	// state, statistics and losses are f32. On a device with products of f32 numbers rounded to BF16, as the CPU, BF16 is
+	// about the factors of products, and all else is f32.
 	Precision device.DType
 	// TF32 lets products of f32 numbers round their factors to TF32, on devices that have it.
 	TF32 bool

@@ -13,6 +13,37 @@ import (
 // now as asked: false to true means that it cannot. A device starts with it off.
 type tf32er interface{ TF32(on bool) bool }
 
+// bf16er is the same for factors rounded to bf16, 7 bits behind the point: precision bf16 is that on such a device, and all
+// but the factors of products is f32.
+type bf16er interface{ BF16Products(on bool) bool }
+
+// arithmetic is how a network is computed on a device.
+type arithmetic struct {
+	typ        device.DType // of activations and of the weights that they are computed with
+	tf32, bf16 bool         // to which products round their factors, if they are f32
+}
+
+// arithmeticOf is what a precision means on dev.
+func arithmeticOf(dev device.Device, t device.DType, tf32Products bool) arithmetic {
+	a := arithmetic{typ: t, tf32: tf32Products}
+	if k, ok := device.As[bf16er](dev); ok && t == device.BF16 && k.BF16Products(true) {
+		k.BF16Products(false)
+		a = arithmetic{typ: device.F32, bf16: true}
+	}
+	return a
+}
+
+// choose brings a device into the state that a network wants for the calls that follow: several networks may share a handle.
+// The zero arithmetic is the state in which it began.
+func (a arithmetic) choose(dev device.Device) {
+	if k, ok := device.As[tf32er](dev); ok {
+		k.TF32(a.tf32)
+	}
+	if k, ok := device.As[bf16er](dev); ok {
+		k.BF16Products(a.bf16)
+	}
+}
+
 const tf32 = "tf32"
 
 var precisions = map[string]device.DType{"f32": device.F32, tf32: device.F32, "bf16": device.BF16, "f16": device.F16, "f64": device.F64}
@@ -61,12 +92,4 @@ func CheckPrecision(dev device.Device, t device.DType, tf32Products bool) error 
 		return fault.Usagef("use f32, which is more exact, or a GPU that has it (compute capability 8.0 or later)", "precision: device %s has no tf32; it has %s", dev.Name(), strings.Join(can, ", "))
 	}
 	return nil
-}
-
-// switchTF32 brings a device that has TF32 into the state that a network wants for the calls that follow: several
-// networks may share a handle.
-func switchTF32(dev device.Device, on bool) {
-	if k, ok := device.As[tf32er](dev); ok {
-		k.TF32(on)
-	}
 }

@@ -63,20 +63,28 @@ func TestHalfPrecisionFollowsF32(t *testing.T) {
 		spec      string
 		f16, bf16 float64
 	}{"lenet-like": {lenetLike, 1e-3, 4e-3}, "smooth batch norm": {smoothNet, 1e-3, 4e-3}, "relu, maxpool, batch norm": {convNet, 1. / 32, 1. / 32}} {
-		run := func(p device.DType) []trainer.StepMetrics {
+		run := func(p device.DType, stored bool) []trainer.StepMetrics {
 			o := options()
 			o.Epochs, o.Precision = 6, p
 			d := open(t, "cpu", 2)
 			defer d.Close()
+			if stored {
+				return curve(t, withoutProducts{d}, network(t, c.spec), train, o, steps)
+			}
 			return curve(t, d, network(t, c.spec), train, o, steps)
 		}
-		want := run(device.F32)
+		want := run(device.F32, false)
 		assert.Less(t, want[steps-1].Loss, want[0].Loss/2, name)
-		for p, tolerance := range map[device.DType]float64{device.F16: c.f16, device.BF16: c.bf16} {
-			got := run(p)
+		for _, as := range []struct {
+			p         device.DType
+			stored    bool
+			tolerance float64
+		}{{device.F16, true, c.f16}, {device.BF16, true, c.bf16}, {device.BF16, false, c.bf16}} {
+			p := as.p
+			got := run(p, as.stored)
 			d := stray(want, got)
-			t.Logf("%s, %s: mean distance of losses %.2g; last loss %.4f, f32 %.4f", name, p, d, got[steps-1].Loss, want[steps-1].Loss)
-			assert.Less(t, d, tolerance, "%s, %s", name, p)
+			t.Logf("%s, %s, stored %t: mean distance of losses %.2g; last loss %.4f, f32 %.4f", name, p, as.stored, d, got[steps-1].Loss, want[steps-1].Loss)
+			assert.Less(t, d, as.tolerance, "%s, %s", name, p)
 			assert.Positive(t, d, "%s, %s: it is f32 after all", name, p)
 			for _, m := range got {
 				assert.True(t, m.Alive)
@@ -105,12 +113,19 @@ func roundings(net *model.Network) (params, buffers int) {
 	return params, buffers
 }
 
+// withoutProducts is a device that stores activations in the precision, as it has no products of f32 numbers in bf16.
+type withoutProducts struct{ device.Device }
+
+func (d withoutProducts) BF16Products(on bool) bool { return !on }
+
+func (d withoutProducts) Unwrap() device.Device { return d.Device }
+
 // What is written by a step and outlives it is f32, and so are losses and statistics on their way there.
 func TestHalfPrecisionKeepsF32(t *testing.T) {
 	for _, p := range []device.DType{device.F16, device.BF16} {
 		o := options()
 		o.Precision, o.NoCapture = p, true
-		d := open(t, "cpu", 2)
+		d := device.Device(withoutProducts{open(t, "cpu", 2)})
 		kernels := map[device.DType]int{}
 		defer device.Hook(d, func(c device.Call) error {
 			if c.Phase == device.Before && len(c.Writes) > 0 {
@@ -137,6 +152,28 @@ func TestHalfPrecisionKeepsF32(t *testing.T) {
 	}
 }
 
+// Products in bf16 take nothing but their factors in it: all that is stored is f32, and the switch is off again at the end.
+func TestBF16ProductsOfF32(t *testing.T) {
+	o := options()
+	o.Precision, o.NoCapture = device.BF16, true
+	d := open(t, "cpu", 2)
+	defer device.Hook(d, func(c device.Call) error {
+		for _, v := range append(c.Writes, c.Reads...) {
+			assert.NotEqual(t, device.BF16, v.Type, c.Kernel)
+		}
+		return nil
+	})()
+	net, f32 := network(t, convNet), network(t, convNet)
+	curve(t, d, net, pictures(t, 64, 1), o, 4)
+	o.Precision = device.F32
+	a := curve(t, d, f32, pictures(t, 64, 1), o, 4)
+	fresh := open(t, "cpu", 2)
+	assert.Equal(t, a, curve(t, fresh, network(t, convNet), pictures(t, 64, 1), o, 4), "f32 after bf16 is f32")
+	assert.NotEqual(t, digest(f32), digest(net))
+	require.NoError(t, fresh.Close())
+	require.NoError(t, d.Close())
+}
+
 func TestHalfReplayEqualsPlain(t *testing.T) {
 	train := pictures(t, 60, 1)
 	for _, p := range []device.DType{device.F16, device.BF16} {
@@ -157,8 +194,14 @@ func TestHalfReplayEqualsPlain(t *testing.T) {
 }
 
 func TestHalfStepsAllocateNothing(t *testing.T) {
+	for _, p := range []device.DType{device.F16, device.BF16} {
+		stepsAllocateNothing(t, p)
+	}
+}
+
+func stepsAllocateNothing(t *testing.T, p device.DType) {
 	d, o := open(t, "cpu", 2), options()
-	o.Epochs, o.Precision, o.ClipNorm, o.MicroBatches = 100, device.F16, 1, 2
+	o.Epochs, o.Precision, o.ClipNorm, o.MicroBatches = 100, p, 1, 2
 	e, err := trainer.NewEngine(d, network(t, convNet), pictures(t, 150, 1), o)
 	require.NoError(t, err)
 	steps := func(n int) {
