@@ -58,7 +58,7 @@ func winogradOff() (off bool, why string) {
 // over taps does. It is chosen by shape alone.
 func (c *conv) winograd(d *Device, t device.DType, h, w int) (best *scheme) {
 	p := &c.p
-	if t != device.F32 || d.noWinograd || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
+	if t != device.F32 || d.noWinograd || d.bf16 || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
 		c.cg < winogradChannels || c.og < winogradChannels {
 		return nil
 	}
