@@ -91,6 +91,29 @@ func TestBatchNormWithoutOptionalParts(t *testing.T) {
 	require.NotZero(t, got[3][0])
 }
 
+// With an activation batch norm gives the bytes that the activation by itself would.
+func TestBatchNormActivations(t *testing.T) {
+	for _, typ := range []device.DType{device.F32, device.F64} {
+		for _, act := range []device.UnOp{device.Relu, device.Sigmoid, device.Tanh, device.Silu, device.Gelu, device.GeluTanh} {
+			got := everywhere(t, func(r *rig) (func(), []device.View) {
+				x := r.normal(typ, 900, 27).Slice(1, 1, 24, 1)
+				mean, rstd, gamma, beta := r.normal(typ, 24), r.normal(typ, 24), r.normal(typ, 24), r.normal(typ, 24)
+				y, z, wide := r.zeros(typ, 900, 24), r.zeros(typ, 900, 24), r.zeros(typ, 900, 30).Slice(1, 0, 24, 1)
+				dense := r.zeros(typ, 900, 24)
+				return func() {
+					r.d.Copy(dense, x)
+					require.True(t, r.d.BatchNormApply(z, dense, mean, rstd, gamma, beta, device.Identity))
+					r.d.Unary(act, z, z, 0, 0)
+					require.True(t, r.d.BatchNormApply(y, dense, mean, rstd, gamma, beta, act))
+					require.True(t, r.d.BatchNormApply(wide, x, mean, rstd, gamma, beta, act))
+				}, []device.View{z, y, wide}
+			})
+			require.Equal(t, got[0], got[1], "%s %s", typ, act)
+			require.Equal(t, got[0], got[2], "%s %s, of strided rows", typ, act)
+		}
+	}
+}
+
 func TestBatchNormVarianceOfAConstantIsZero(t *testing.T) {
 	// With eps 1e-12 a rounding error in the variance would blow up the result.
 	got := everywhere(t, func(r *rig) (func(), []device.View) {

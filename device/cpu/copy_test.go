@@ -3,8 +3,47 @@ package cpu
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/acumen-ml/acumen/device"
 )
+
+// Rows, transposed matrices and what is neither, of all sizes of elements, in one part and in many.
+func TestCopyForms(t *testing.T) {
+	for _, typ := range []device.DType{device.U8, device.F16, device.F32, device.I32, device.F64} {
+		forms := map[string]func(x device.View) device.View{
+			"whole":      func(x device.View) device.View { return x },
+			"permuted":   func(x device.View) device.View { return x.Permute(0, 3, 1, 2) },
+			"to the end": func(x device.View) device.View { return x.Permute(1, 2, 3, 0) },
+			"reversed":   func(x device.View) device.View { return x.Permute(3, 2, 1, 0) },
+			"slice":      func(x device.View) device.View { return x.Slice(3, 1, x.D(3)-1, 1).Slice(1, 0, x.D(1)-1, 1) },
+			"every 2nd":  func(x device.View) device.View { return x.Slice(3, 0, x.D(3)/2, 2) },
+			"flipped":    func(x device.View) device.View { return x.Flip(2) },
+			"mirrored":   func(x device.View) device.View { return x.Permute(0, 3, 1, 2).Flip(3) },
+			"repeated":   func(x device.View) device.View { return x.Slice(2, 0, 1, 1).Broadcast(x.Shape()...) },
+			"windows":    func(x device.View) device.View { return x.Window(2, 2, 1, 1, 1, 1) },
+		}
+		for name, form := range forms {
+			for _, dims := range [][]int{{2, 3, 4, 5}, {3, 17, 19, 24}, {70, 9, 2, 33}, {2, 2, 300, 70}} {
+				var want []float64
+				got := everywhere(t, func(r *rig) (func(), []device.View) {
+					x := form(r.normal(typ, dims...))
+					want = values(x)
+					y := r.zeros(typ, x.Shape()...)
+					wide := append([]int{}, x.Shape()...)
+					wide[len(wide)-1] += 3
+					z := r.zeros(typ, wide...).Slice(len(wide)-1, 2, x.D(-1), 1)
+					return func() {
+						r.d.Copy(y, x)
+						r.d.Copy(z, x)
+					}, []device.View{y, z}
+				})
+				require.Equal(t, want, got[0], "%s %s %v", typ, name, dims)
+				require.Equal(t, want, got[1], "%s %s %v, to rows with gaps", typ, name, dims)
+			}
+		}
+	}
+}
 
 func BenchmarkCopy(b *testing.B) {
 	r := newRig(b, 0)
