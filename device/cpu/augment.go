@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // Augment is y (B,H,W,C) = images idx (B, I32) of images (M,H,W,C) in U8, cropped out of padding, mirrored, with a
@@ -35,74 +36,129 @@ func (d *Device) Augment(y, images, idx, state device.View, p device.Augment) bo
 
 func augment[T float](d *Device, y, images, idx, state device.View, p device.Augment, random bool) {
 	my, _ := imagesOf(y)
-	ys, px, ids, count := slice[T](y), slice[uint8](images), slice[int32](idx), images.D(0)
+	px, ids, count := slice[uint8](images), slice[int32](idx), images.D(0)
 	reads := []device.View{images, idx}
 	var st []int32
 	if random {
 		st = slice[int32](state)[:4]
 		reads = append(reads, state)
 	}
-	var table [4][256]T // normalised value of each byte of a channel
-	for c := range my.c {
-		for b := range table[c] {
-			table[c][b] = T(float32(float32(b)*p.Scale[c]) + p.Bias[c])
-		}
-	}
-	tab := &table
-	h, w, c := my.h, my.w, my.c
-	size := h * w * c
+	a := &augmentation[T]{ys: slice[T](y), y: my, reflect: p.Reflect, pixels: simd.NewPixels(levelFor[T](), p.Scale[:my.c], p.Bias[:my.c])}
+	size := my.h * my.w * my.c
+	d.reserve(my.w * my.c)
 	d.enqueue("Augment", []device.View{y}, reads, 2*float64(y.Len()), phase{
 		n: my.n,
-		run: func(i, _ int) {
+		run: func(i, worker int) {
 			at := int(ids[i])
 			if at < 0 || at >= count {
 				d.fail(fmt.Errorf("Augment: image %d of %d, at place %d of the batch", at, count, i))
-				clearPixels(ys, &my, i, 0, my.h, 0)
+				clearPixels(a.ys, &my, i, 0, my.h, 0)
 				return
 			}
 			img := px[at*size:][:size]
-			dh, dw, flip := 0, 0, false
-			ch, cw, cut := 0, 0, int(p.Cutout)
-			if random {
-				key := [2]uint32{uint32(st[0]), uint32(st[1])}
-				u := device.Philox([4]uint32{uint32(2 * i), p.Stream, uint32(st[2]), uint32(st[3])}, key)
-				v := device.Philox([4]uint32{uint32(2*i + 1), p.Stream, uint32(st[2]), uint32(st[3])}, key)
-				side := float32(2*p.Pad + 1)
-				dh = int(device.UniformOf(u[0])*side) - int(p.Pad)
-				dw = int(device.UniformOf(u[1])*side) - int(p.Pad)
-				flip = p.Flip && device.UniformOf(u[2]) < 0.5
-				ch = int(device.UniformOf(u[3])*float32(h)) - cut/2
-				cw = int(device.UniformOf(v[0])*float32(w)) - cut/2
+			if !random {
+				a.image(i, img, 0, 0, false, nil)
+				return
 			}
-			for r := range h {
-				from := r + dh
-				if uint(from) >= uint(h) && p.Reflect {
-					from = reflect(from, h)
-				}
-				for s := range w {
-					to := ys[my.at(i, r, s):][:c]
-					if r >= ch && r < ch+cut && s >= cw && s < cw+cut {
-						clear(to)
-						continue
-					}
-					q := s
-					if flip {
-						q = w - 1 - s
-					}
-					if q += dw; uint(q) >= uint(w) && p.Reflect {
-						q = reflect(q, w)
-					}
-					if uint(from) >= uint(h) || uint(q) >= uint(w) {
-						clear(to)
-						continue
-					}
-					for l, b := range img[(from*w+q)*c:][:c] {
-						to[l] = tab[l][b]
-					}
-				}
+			key := [2]uint32{uint32(st[0]), uint32(st[1])}
+			u := device.Philox([4]uint32{uint32(2 * i), p.Stream, uint32(st[2]), uint32(st[3])}, key)
+			v := device.Philox([4]uint32{uint32(2*i + 1), p.Stream, uint32(st[2]), uint32(st[3])}, key)
+			side := float32(2*p.Pad + 1)
+			dh := int(device.UniformOf(u[0])*side) - int(p.Pad)
+			dw := int(device.UniformOf(u[1])*side) - int(p.Pad)
+			a.image(i, img, dh, dw, p.Flip && device.UniformOf(u[2]) < 0.5, scratchOf[uint8](d, worker, my.w*my.c))
+			if cut := int(p.Cutout); cut > 0 {
+				ch := int(device.UniformOf(u[3])*float32(my.h)) - cut/2
+				cw := int(device.UniformOf(v[0])*float32(my.w)) - cut/2
+				a.cut(i, max(ch, 0), min(ch+cut, my.h), max(cw, 0), min(cw+cut, my.w))
 			}
 		},
 	})
+}
+
+// augmentation writes pictures to y.
+type augmentation[T float] struct {
+	ys      []T
+	y       images
+	reflect bool
+	pixels  *simd.Pixels
+}
+
+// image is picture i of y: img from row dh and column dw on, and mirrored if flip says so. buf has room for a row.
+func (a *augmentation[T]) image(i int, img []uint8, dh, dw int, flip bool, buf []uint8) {
+	m := &a.y
+	size := m.w * m.c
+	if dh == 0 && dw == 0 && !flip && m.strW == m.c && m.strH == size {
+		simd.Numbers(a.pixels, a.ys[m.at(i, 0, 0):], img)
+		return
+	}
+	lo, hi := 0, m.w // columns of y whose pixels are inside img
+	switch {
+	case a.reflect:
+	case flip:
+		lo, hi = max(0, dw), min(m.w, m.w+dw)
+	default:
+		lo, hi = max(0, -dw), min(m.w, m.w-dw)
+	}
+	for r := range m.h {
+		from := r + dh
+		if uint(from) >= uint(m.h) && a.reflect {
+			from = reflect(from, m.h)
+		}
+		if uint(from) >= uint(m.h) || lo >= hi {
+			a.cut(i, r, r+1, 0, m.w)
+			continue
+		}
+		a.cut(i, r, r+1, 0, lo)
+		a.cut(i, r, r+1, hi, m.w)
+		src := img[from*size:][:size]
+		if flip || a.reflect && dw != 0 {
+			a.turn(buf, src, lo, hi, dw, flip)
+			a.put(i, r, lo, buf[:(hi-lo)*m.c])
+		} else {
+			a.put(i, r, lo, src[(lo+dw)*m.c:(hi+dw)*m.c])
+		}
+	}
+}
+
+// turn puts the pixels of columns lo to hi-1 of y side by side.
+func (a *augmentation[T]) turn(dst, src []uint8, lo, hi, dw int, flip bool) {
+	w, c, j := a.y.w, a.y.c, 0
+	for s := lo; s < hi; s++ {
+		q := s
+		if flip {
+			q = w - 1 - s
+		}
+		if q += dw; uint(q) >= uint(w) {
+			q = reflect(q, w)
+		}
+		for k := q * c; k < (q+1)*c; k++ {
+			dst[j] = src[k]
+			j++
+		}
+	}
+}
+
+// put writes pixels from column s of row r of picture i on.
+func (a *augmentation[T]) put(i, r, s int, px []uint8) {
+	m := &a.y
+	if m.strW == m.c {
+		simd.Numbers(a.pixels, a.ys[m.at(i, r, s):], px)
+		return
+	}
+	for ; len(px) > 0; s, px = s+1, px[m.c:] {
+		simd.Numbers(a.pixels, a.ys[m.at(i, r, s):], px[:m.c])
+	}
+}
+
+// cut clears columns w0 to w1-1 of rows h0 to h1-1 of picture i.
+func (a *augmentation[T]) cut(i, h0, h1, w0, w1 int) {
+	m := &a.y
+	for h := h0; h < h1; h++ {
+		for w := w0; w < w1; w++ {
+			clear(a.ys[m.at(i, h, w):][:m.c])
+		}
+	}
 }
 
 // reflect mirrors a place outside 0..n-1 at the edge, without repeating the edge.

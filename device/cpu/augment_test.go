@@ -10,17 +10,18 @@ import (
 )
 
 func TestAugment(t *testing.T) {
-	const m, b, h, w, c = 9, 40, 7, 6, 3
+	const m, b, h, w = 9, 40, 7, 6
 	scale, bias := [4]float32{0.01, 0.02, 0.03}, [4]float32{-1, 0.5, 2}
 	for _, typ := range []device.DType{device.F32, device.F64} {
 		for _, p := range []device.Augment{{}, {Pad: 2}, {Pad: 2, Reflect: true}, {Flip: true}, {Cutout: 3}, {Pad: 1, Flip: true, Cutout: 4}, {Pad: 4, Reflect: true, Flip: true, Cutout: 5}} {
 			p.Scale, p.Bias, p.Stream = scale, bias, 99
+			c := 3 - 2*int(p.Pad%2) // or 1
 			var want []float64
 			got := everywhere(t, func(r *rig) (func(), []device.View) {
 				images := r.with(device.U8, func(int) float64 { return float64(r.rnd.IntN(256)) }, m, h, w, c)
 				idx := r.with(device.I32, func(i int) float64 { return float64(i * 5 % m) }, b)
 				state := r.with(device.I32, func(i int) float64 { return float64(i + 11) }, 4)
-				y := r.normal(typ, b, h, w, c)
+				y, wide := r.normal(typ, b, h, w, c), r.normal(typ, b, h, w, c+1).Slice(3, 1, c, 1)
 				if p == (device.Augment{Scale: scale, Bias: bias, Stream: 99}) {
 					state = device.View{}
 				}
@@ -58,9 +59,13 @@ func TestAugment(t *testing.T) {
 						}
 					}
 				}
-				return func() { require.True(t, r.d.Augment(y, images, idx, state, p)) }, []device.View{y}
+				return func() {
+					require.True(t, r.d.Augment(y, images, idx, state, p))
+					require.True(t, r.d.Augment(wide, images, idx, state, p))
+				}, []device.View{y, wide}
 			})
 			near(t, want, got[0], 1.2e-7, fmt.Sprint(typ, p)) // one product and one sum in f32
+			require.Equal(t, got[0], got[1], "%s %+v, pixels with gaps", typ, p)
 		}
 	}
 }

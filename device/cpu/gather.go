@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // tableRows checks the shapes of Gather (y[i...] = x[idx[i...]]) and gives the views of one row.
@@ -177,7 +178,7 @@ func (n *nest) addRow(d *Device, worker int, mem *[2]typed, y, x, lo, width int)
 		rows *= e
 	}
 	count, sy, sx := min(width, inner-lo), n.inner(0), n.inner(1)
-	buf := scratchOf[float64](d, worker, 2*block)
+	buf, add := scratchOf[float64](d, worker, 2*block), simd.Map[float32]{Level: levelFor[float32]()}
 	for row := range rows {
 		a, b, rest := y+lo*sy, x+lo*sx, row
 		for k := n.rank - 2; k >= 0; k-- {
@@ -185,6 +186,11 @@ func (n *nest) addRow(d *Device, worker int, mem *[2]typed, y, x, lo, width int)
 			rest /= n.dim[k]
 			a += q * n.str[0][k]
 			b += q * n.str[1][k]
+		}
+		if mem[0].typ == device.F32 && mem[1].typ == device.F32 && sy == 1 && sx == 1 {
+			y := mem[0].f32[a : a+count] // a sum of two f32 has one rounding, as that of the f64 that holds it
+			add.Add(y, y, mem[1].f32[b:b+count])
+			continue
 		}
 		ys, xs := load(&mem[0], a, sy, count, buf[:block]), load(&mem[1], b, sx, count, buf[block:])
 		sum := buf[:count] // f64 holds the sum of two f32 before the one rounding

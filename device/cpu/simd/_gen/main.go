@@ -17,6 +17,7 @@ var families = map[string]func(isa) *file{
 	"map":       mapFile,
 	"pairs":     pairsFile,
 	"philox":    philoxFile,
+	"pixels":    pixelsFile,
 	"pool2d":    pool2dFile,
 	"rows":      rowsFile,
 	"tile":      tileFile,
