@@ -131,7 +131,7 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 	l, per := factors[T](d)
 	q := &correlation[T]{
 		d: d, level: l, per: per, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
-		groups: c.groups, kh: c.kh, kw: c.kw, act: act, every: 1, step: int(p.StrideW),
+		groups: c.groups, kh: c.kh, kw: c.kw, act: act, every: 1, step: int(p.StrideW), windows: &windows{c.h, c.w, c.kh, c.kw, p},
 		rows: forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
 	if b.Valid() {

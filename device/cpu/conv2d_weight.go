@@ -17,9 +17,10 @@ type weightGrad[T float] struct {
 	beta         T
 	n            int      // of dw
 	rows, cols   []extent // for each row and column of the kernel
-	few          bool     // the taps of a position are staged side by side, as channels of one tap
-	taps, xc     int      // and channels of x, as they are staged
-	across       bool     // panels lie along the channels of dy
+	windows      windows
+	few          bool // the taps of a position are staged side by side, as channels of one tap
+	taps, xc     int  // and channels of x, as they are staged
+	across       bool // panels lie along the channels of dy
 	vec          panels
 	row, high    int  // channels along the rows of tiles, and those of a part
 	per          int  // images in an element of the stage
@@ -82,6 +83,7 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 func (g *weightGrad[T]) plan() {
 	c := &g.c
 	g.taps, g.xc = c.taps(), c.cg
+	g.windows = windows{c.h, c.w, c.kh, c.kw, c.p}
 	if g.few = c.cg < fewChannels && g.taps > 1; g.few {
 		g.taps, g.xc = 1, g.taps*c.cg
 	}
@@ -142,10 +144,14 @@ func (g *weightGrad[T]) xRows(i0, i1 int) (lo, hi int) {
 	return min(lo, hi), hi
 }
 
-// scratch is the elements of a stage: x first, then, from xScratch on, dy.
+// scratch is the elements of a stage: x first, then, from xScratch on, dy, and where taps are gathered room for a band.
 func (g *weightGrad[T]) scratch(images, band int) int {
 	_, y := g.pixels()
-	return g.xScratch(images, band) + band*g.c.ow*ceil(images, g.per)*y
+	n := g.xScratch(images, band) + band*g.c.ow*ceil(images, g.per)*y
+	if g.few {
+		n += g.windows.room(band, g.c.ow, g.c.cg)
+	}
+	return n
 }
 
 func (g *weightGrad[T]) xScratch(images, band int) int {
@@ -203,7 +209,7 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 			lo, hi := g.xRows(i0, i1)
 			x, dy := g.x[n0*c.x[0]+group*c.cg:], g.dy[n0*c.y[0]+group*c.og+yFrom:]
 			if g.few {
-				g.gather(xs, x, n, i0, i1, xPixel)
+				g.gather(xs, ys[g.band*c.ow*ceil(g.images, g.per)*yPixel:], x, n, i0, i1, xPixel)
 			} else {
 				g.stage(xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
 			}
@@ -224,9 +230,9 @@ func (g *weightGrad[T]) stage(stage, x []T, s [3]int, n, lo, hi, w, channels, pi
 }
 
 // gather stages the taps of the positions in rows i0 to i1-1 of n images.
-func (g *weightGrad[T]) gather(stage, x []T, n, i0, i1, pixel int) {
+func (g *weightGrad[T]) gather(stage, band, x []T, n, i0, i1, pixel int) {
 	slots := ceil(n, g.per)
-	gatherTaps(g.level, stage, x, g.c.x, n, slots*g.per, i0, i1, g.c.ow, g.rows, g.cols, g.c.cg, pixel)
+	gather(g.level, &g.windows, stage, band, x, g.c.x, n, slots*g.per, i0, i1, g.c.ow, g.c.cg, pixel)
 	if g.per == 2 {
 		s := float32s(stage)
 		simd.ZipRows(g.level, s, s, s[pixel:], (i1-i0)*g.c.ow*slots, g.xc, pixel, 2*pixel)

@@ -36,6 +36,7 @@ type correlation[T float] struct {
 	left, width  int // columns of zeros before those of x in the stage, and all its columns
 	few          bool
 	high, wide   []extent     // of the kernel's rows and columns, where few
+	windows      *windows     // of a convolution: nil in the gradient to its input
 	pixel        int          // elements between neighbours in the stage
 	together     int          // panels of weights that stay in a cache while a band's tiles pass by
 	segments     [][]simd.Seg // room for each worker
@@ -86,7 +87,11 @@ func (q *correlation[T]) phases(pack phase) []phase {
 	for range q.d.perWorker {
 		q.segments = append(q.segments, make([]simd.Seg, 0, q.kh*q.kw))
 	}
-	q.d.reserve(max(q.stage(q.band), pairRoom(q.level)) * sizeOf[T]())
+	need := q.stage(q.band)
+	if q.few && q.windows != nil {
+		need += q.windows.room(q.band, q.ow, q.ic)
+	}
+	q.d.reserve(max(need, pairRoom(q.level)) * sizeOf[T]())
 	q.d.shared(q.weights * sizeOf[T]())
 	bands := ceil(q.oh, q.band)
 	images := ceil(q.n, q.images)
@@ -96,7 +101,7 @@ func (q *correlation[T]) phases(pack phase) []phase {
 	return []phase{pack, {n: images * bands * q.groups * q.shares, run: func(part, worker int) {
 		share, part := part%q.shares, part/q.shares
 		g, n0, i0 := part/(images*bands), part/bands%images*q.images, part%bands*q.band
-		q.part(g, n0, min(q.images, q.n-n0), i0, min(i0+q.band, q.oh), share, scratchOf[T](q.d, worker, q.stage(q.band)), q.segments[worker])
+		q.part(g, n0, min(q.images, q.n-n0), i0, min(i0+q.band, q.oh), share, scratchOf[T](q.d, worker, need), q.segments[worker])
 	}}}
 }
 
@@ -168,7 +173,11 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 	lo, hi := q.meets(i0, i1)
 	x := q.x[n0*q.xs[0]+g*q.ic:]
 	if q.few {
-		gatherTaps(q.level, stage, x, q.xs, n, n, i0, i1, q.ow, q.high, q.wide, q.ic, q.per*q.pixel)
+		if pixel := q.per * q.pixel; q.windows != nil {
+			gather(q.level, q.windows, stage, stage[q.stage(q.band):], x, q.xs, n, n, i0, i1, q.ow, q.ic, pixel)
+		} else {
+			gatherTaps(q.level, stage, x, q.xs, n, i0, i1, q.ow, q.high, q.wide, q.ic, pixel)
+		}
 		if q.per == 2 {
 			simd.PairRows(q.level, float32s(stage), float32s(stage), (i1-i0)*q.ow*n, q.kh*q.kw*q.ic, q.pixel, 2*q.pixel)
 		}

@@ -3,6 +3,7 @@ package cpu
 import (
 	"unsafe"
 
+	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
@@ -52,11 +53,71 @@ func stageRows[T float](l simd.Level, per int, stage, x []T, s [3]int, n, lo, hi
 	}
 }
 
-// gatherTaps stages the taps of the positions in rows i0 to i1-1 of y, which is ow wide, of n images x of strides s: c
-// channels for each. Taps in the padding are zeros, and so are images up to slots.
-func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, slots, i0, i1, ow int, rows, cols []extent, c, pixel int) {
-	clear(stage[:(i1-i0)*ow*slots*pixel])
-	lo, hi := inner(cols, ow, s[2] == c)
+// windows is how positions of y meet an image of h x w pixels: a kernel of kh x kw taps as p says.
+type windows struct {
+	h, w, kh, kw int
+	p            device.Conv2D
+}
+
+// rows and cols are the rows and columns of an image, with its padding, under n positions.
+func (v *windows) rows(n int) int { return (n-1)*int(v.p.StrideH) + (v.kh-1)*int(v.p.DilH) + 1 }
+func (v *windows) cols(n int) int { return (n-1)*int(v.p.StrideW) + (v.kw-1)*int(v.p.DilW) + 1 }
+
+// room is the elements of a band under rows x ow positions, for gather.
+func (v *windows) room(rows, ow, c int) int { return v.rows(rows) * v.cols(ow) * c }
+
+// gather stages the taps of the positions in rows i0 to i1-1 of y, which is ow wide, of n images x of strides s: c channels
+// for each, and zeros for images up to slots. band is room for those rows of an image with zeros around them, from which
+// windows are copied.
+func gather[T float](l simd.Level, v *windows, stage, band, x []T, s [3]int, n, slots, i0, i1, ow, c, pixel int) {
+	first, left := i0*int(v.p.StrideH)-int(v.p.PadH), -int(v.p.PadW)
+	rows, cols := v.rows(i1-i0), v.cols(ow)
+	inside := s[2] == c && first >= 0 && first+rows <= v.h && left >= 0 && left+cols <= v.w
+	if slots > n {
+		clear(stage[:(i1-i0)*ow*slots*pixel])
+	}
+	for m := range n {
+		from, pitch := x[m*s[0]:], s[1]
+		if inside {
+			from = from[first*s[1]+left*c:]
+		} else {
+			surround(l, v, band, from, s, first, left, rows, cols, c)
+			from, pitch = band, cols*c
+		}
+		for i := range i1 - i0 {
+			for k := range v.kh {
+				to := stage[(i*ow*slots+m)*pixel+k*v.kw*c:]
+				row := from[(i*int(v.p.StrideH)+k*int(v.p.DilH))*pitch:]
+				if v.p.DilW == 1 {
+					copyPixels(l, to, row, ow, v.kw*c, slots*pixel, int(v.p.StrideW)*c)
+					continue
+				}
+				for t := range v.kw {
+					copyPixels(l, to[t*c:], row[t*int(v.p.DilW)*c:], ow, c, slots*pixel, int(v.p.StrideW)*c)
+				}
+			}
+		}
+	}
+}
+
+// surround copies rows x cols pixels of an image from row first and column left on; outside it they are zeros.
+func surround[T float](l simd.Level, v *windows, band, x []T, s [3]int, first, left, rows, cols, c int) {
+	lo, hi := max(left, 0), min(left+cols, v.w)
+	for r := range rows {
+		to := band[r*cols*c:][:cols*c]
+		if at := first + r; at < 0 || at >= v.h || lo >= hi {
+			clear(to)
+			continue
+		}
+		clear(to[:(lo-left)*c])
+		clear(to[(hi-left)*c:])
+		copyPixels(l, to[(lo-left)*c:], x[(first+r)*s[1]+lo*s[2]:], hi-lo, c, c, s[2])
+	}
+}
+
+// gatherTaps is gather for taps in any order, as a gradient to the input has them: those of each row and column of the kernel.
+func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, i0, i1, ow int, rows, cols []extent, c, pixel int) {
+	clear(stage[:(i1-i0)*ow*n*pixel]) // taps in the padding
 	for r := range rows {
 		e := &rows[r]
 		for i := e.lo; i < min(e.hi, i1); i += e.every {
@@ -65,40 +126,15 @@ func gatherTaps[T float](l simd.Level, stage, x []T, s [3]int, n, slots, i0, i1,
 			}
 			at := e.at + (i-e.lo)/e.every*e.step
 			for m := range n {
-				to, from := stage[((i-i0)*ow*slots+m)*pixel+r*len(cols)*c:], x[m*s[0]+at*s[1]:]
-				if lo < hi {
-					copyPixels(l, to[lo*slots*pixel:], from[(cols[0].at+(lo-cols[0].lo)*cols[0].step)*c:], hi-lo, len(cols)*c, slots*pixel, cols[0].step*c)
-				}
+				to, from := stage[((i-i0)*ow*n+m)*pixel+r*len(cols)*c:], x[m*s[0]+at*s[1]:]
 				for k := range cols {
-					w := cols[k]
-					if lo < hi { // what is left of it
-						w.hi = min(w.hi, lo)
-						right := cols[k]
-						if right.hi > hi {
-							skip := max(hi-right.lo, 0)
-							copyPixels(l, to[(right.lo+skip)*slots*pixel+k*c:], from[(right.at+skip*right.step)*s[2]:], right.hi-right.lo-skip, c, slots*pixel, right.step*s[2])
-						}
-					}
-					if m := w.count(); m > 0 {
-						copyPixels(l, to[w.lo*slots*pixel+k*c:], from[w.at*s[2]:], m, c, w.every*slots*pixel, w.step*s[2])
+					if w := &cols[k]; w.count() > 0 {
+						copyPixels(l, to[w.lo*n*pixel+k*c:], from[w.at*s[2]:], w.count(), c, w.every*n*pixel, w.step*s[2])
 					}
 				}
 			}
 		}
 	}
-}
-
-// inner is the positions that have all taps of a row of the kernel, if those are neighbours in x; else none.
-func inner(cols []extent, ow int, dense bool) (lo, hi int) {
-	hi = ow
-	for k, e := range cols {
-		first := e.at - (e.lo-cols[0].lo)*e.step - cols[0].at // from the first tap to this one at one position
-		if !dense || e.hi == 0 || e.every != 1 || e.step != cols[0].step && e.hi-e.lo > 1 || first != k {
-			return 0, 0
-		}
-		lo, hi = max(lo, e.lo), min(hi, e.hi)
-	}
-	return lo, max(lo, hi)
 }
 
 // copyPixels copies n runs of c elements, from stride from to stride to.
