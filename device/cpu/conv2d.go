@@ -123,7 +123,7 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		conv2DDepthwise[T](d, c, y, x, w, b, act)
 		return
 	}
-	if s := c.winograd(d, x.Type, c.oh, c.ow); s != nil {
+	if s := c.winograd(d, x.Type, c.oh, c.ow, false); s != nil {
 		conv2DWinograd(d, &c, s, y, x, w, b, act)
 		return
 	}
@@ -161,7 +161,7 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 		conv2DDepthwiseGradInput[T](d, c, dx, dy, w)
 		return
 	}
-	if s := c.winograd(d, dx.Type, c.h, c.w); s != nil {
+	if s := c.winograd(d, dx.Type, c.h, c.w, true); s != nil {
 		conv2DGradInputWinograd(d, &c, s, dx, dy, w)
 		return
 	}

@@ -56,7 +56,7 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 		conv2DDepthwiseGradWeight[T](d, c, dw, x, dy, beta)
 		return
 	}
-	if s := c.winograd(d, x.Type, c.oh, c.ow); s != nil {
+	if s := c.winograd(d, x.Type, c.oh, c.ow, true); s != nil {
 		conv2DGradWeightWinograd(d, &c, s, dw, x, dy, beta)
 		return
 	}

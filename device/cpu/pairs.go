@@ -6,7 +6,8 @@ import "github.com/acumen-ml/acumen/device/cpu/simd"
 // operands as pairs along k, see simd.PairRows, and all else of their loops counts elements that hold two numbers.
 
 // BF16Products switches whether products of f32 numbers round their factors to bf16 and add up in f32, for the calls that
-// follow: MatMul of f32 operands and the convolutions, but for depthwise ones, in which nothing would be gained.
+// follow: MatMul of f32 operands and the convolutions, but for depthwise ones, in which nothing would be gained. Where a
+// convolution goes Winograd's way, the factors are transformed ones.
 // Results do not depend on the number of threads. It always reports true: where the processor has no instruction for it, the
 // numbers are the same and the speed is that of f32 or less.
 func (d *Device) BF16Products(on bool) bool {

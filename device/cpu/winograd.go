@@ -21,12 +21,13 @@ type scheme struct {
 	// The sum over taps must have gain + slope/channels times as many products, channels being the fewer of x and y. Measured
 	// on Zen 4, with AVX-512, for 16 to 256 channels.
 	gain, slope float64
+	coarse      bool // of tiles rounded to bf16 sums err five times as much as those over taps, otherwise less than twice
 }
 
 var schemes = []scheme{
-	{2, 3, simd.WinogradData4, simd.WinogradResult23, simd.WinogradGrad23, simd.WinogradFilter23, simd.WinogradFilterGrad23, 1.1, 7},
-	{4, 3, simd.WinogradData6, simd.WinogradResult43, simd.WinogradGrad43, simd.WinogradFilter43, simd.WinogradFilterGrad43, 1.35, 15},
-	{2, 5, simd.WinogradData6, simd.WinogradResult25, simd.WinogradGrad25, simd.WinogradFilter25, simd.WinogradFilterGrad25, 1.35, 15},
+	{2, 3, simd.WinogradData4, simd.WinogradResult23, simd.WinogradGrad23, simd.WinogradFilter23, simd.WinogradFilterGrad23, 1.1, 7, false},
+	{4, 3, simd.WinogradData6, simd.WinogradResult43, simd.WinogradGrad43, simd.WinogradFilter43, simd.WinogradFilterGrad43, 1.35, 15, true},
+	{2, 5, simd.WinogradData6, simd.WinogradResult25, simd.WinogradGrad25, simd.WinogradFilter25, simd.WinogradFilterGrad25, 1.35, 15, true},
 }
 
 // size is the elements of a tile along a side, and area all of them.
@@ -55,18 +56,25 @@ func winogradOff() (off bool, why string) {
 }
 
 // winograd is the scheme that serves the convolution, or a gradient, best if images of h x w are cut into tiles; nil: the sum
-// over taps does. It is chosen by shape alone.
-func (c *conv) winograd(d *Device, t device.DType, h, w int) (best *scheme) {
+// over taps does. It is chosen by shape alone. Gradients in bf16 may be coarse: what they gain in noise is little beside what
+// they have from the choice of the batch.
+func (c *conv) winograd(d *Device, t device.DType, h, w int, grad bool) (best *scheme) {
 	p := &c.p
-	if t != device.F32 || d.noWinograd || d.bf16 || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
+	if t != device.F32 || d.noWinograd || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
 		c.cg < winogradChannels || c.og < winogradChannels {
 		return nil
 	}
-	least := c.products()
+	least, spared, pairing := c.products(), 0.0, 0.0
+	if d.bf16 { // products take half the time, transforms as long as ever, and what is transformed is made pairs of
+		least, spared, pairing = least/2, 0.5, 2
+	}
 	for i := range schemes {
 		s := &schemes[i]
 		tiles := ceil(h, s.m) * ceil(w, s.m)
-		if cost := (s.gain + s.slope/float64(min(c.cg, c.og))) * float64(s.area()*tiles); c.kh == s.r && c.n*tiles >= winogradTiles && cost <= least {
+		if s.coarse && d.bf16 && !grad {
+			continue
+		}
+		if cost := (s.gain - spared + (s.slope+pairing)/float64(min(c.cg, c.og))) * float64(s.area()*tiles); c.kh == s.r && c.n*tiles >= winogradTiles && cost <= least {
 			best, least = s, cost
 		}
 	}
@@ -159,6 +167,7 @@ type winogradConv struct {
 	*scheme
 	d           *Device
 	level       simd.Level
+	per         int // channels in an element of transformed tiles and weights
 	x           grids
 	y           []float32
 	ys          [3]int
@@ -213,11 +222,16 @@ func (q *winogradConv) part(g, first, last, share int, buf []float32) {
 	q.cut.runs(first, last, func(at, image, i, j, n int) {
 		q.x.transform(q.level, q.data, data[(at-first)*q.pixel:], stage, image, i, j, n, g*q.ic, q.ic, q.pixel, dataApart)
 	})
+	if q.per == 2 {
+		for e := range q.area() {
+			simd.PairRows(q.level, data[e*dataApart:], data[e*dataApart:], last-first, q.ic, q.pixel, q.pixel)
+		}
+	}
 	all := panelsFor(q.level, q.oc)
 	weights := sharedOf[float32](q.d, 0, q.weights)[g*q.area()*q.ic*all.wide():]
 	high := tileRows(last-first, q.level.Rows(min(all.p, all.wide())))
-	segs := [1]simd.Seg{{K: q.ic}}
-	tile := simd.Tile[float32]{Segs: segs[:], ARow: q.pixel, AK: 1}
+	segs := [1]simd.Seg{{K: ceil(q.ic, q.per)}}
+	tile := simd.Tile[float32]{Segs: segs[:], ARow: q.pixel, AK: 1, Flags: pairsIf(q.per)}
 	each := ceil(all.count(), q.shares)
 	for p := share * each; p < min((share+1)*each, all.count()); p++ {
 		tile.Width, tile.Cols = all.width(p)
@@ -278,16 +292,18 @@ func (q *winogradConv) results(sums, stage []float32, first, last, apart, width,
 
 // conv2DWinograd is Conv2D.
 func conv2DWinograd(d *Device, c *conv, s *scheme, y, x, w, b device.View, act device.UnOp) {
-	l, taps, area := simd.Active(), s.r*s.r, s.area()
+	l, per := factors[float32](d)
+	taps, area := s.r*s.r, s.area()
 	all := panelsFor(l, c.og)
 	weights := slice[float32](w)
-	q := &winogradConv{scheme: s, d: d, level: l, y: slice[float32](y), ys: c.y, oh: c.oh, ow: c.ow, ic: c.cg, oc: c.og, groups: c.groups, act: act,
+	q := &winogradConv{scheme: s, d: d, level: l, per: per, y: slice[float32](y), ys: c.y, oh: c.oh, ow: c.ow, ic: c.cg, oc: c.og, groups: c.groups, act: act,
 		x: grids{slice[float32](x), c.x, c.h, c.w, int(c.p.PadH), int(c.p.PadW), s.size(), s.m, s.size()}, weights: c.groups * area * c.cg * all.wide()}
 	if b.Valid() {
 		q.bias = slice[float32](b)[:w.D(0)]
 	}
 	const most = 64 // channels at a time
-	scratch := area * all.p * min(most, c.cg)
+	size := area * all.p * min(most, c.cg)
+	scratch := size + pairRoom(l)
 	pack := phase{n: c.groups * all.count() * ceil(c.cg, most), run: func(part, worker int) {
 		from, i, g := part%ceil(c.cg, most)*most, part/ceil(c.cg, most)%all.count(), part/ceil(c.cg, most)/all.count()
 		width, cols := all.width(i)
@@ -297,7 +313,11 @@ func conv2DWinograd(d *Device, c *conv, s *scheme, y, x, w, b device.View, act d
 			From: simd.Steps{At: (g*c.og+i*all.p)*taps*c.cg + from, Next: taps * c.cg, Row: s.r * c.cg, Col: c.cg}})
 		to := sharedOf[float32](d, 0, q.weights)[(g*all.wide()+i*all.p)*area*c.cg:]
 		for e := range area {
-			packPanel(l, to[(e*c.cg+from)*width:], buf, e*cols*n, 1, n, n, cols, width)
+			if per == 2 {
+				packPairs(l, to[(e*c.cg+from/2)*width:], buf, e*cols*n, 1, n, n, cols, width, buf[size:])
+			} else {
+				packPanel(l, to[(e*c.cg+from)*width:], buf, e*cols*n, 1, n, n, cols, width)
+			}
 		}
 	}}
 	q.run("Conv2D", c.n, pack, scratch, []device.View{y}, present(x, w, b), c.flops())
@@ -305,10 +325,11 @@ func conv2DWinograd(d *Device, c *conv, s *scheme, y, x, w, b device.View, act d
 
 // conv2DGradInputWinograd is Conv2DGradInput.
 func conv2DGradInputWinograd(d *Device, c *conv, s *scheme, dx, dy, w device.View) {
-	l, taps, area := simd.Active(), s.r*s.r, s.area()
+	l, per := factors[float32](d)
+	taps, area := s.r*s.r, s.area()
 	all := panelsFor(l, c.cg)
 	weights := slice[float32](w)
-	q := &winogradConv{scheme: s, d: d, level: l, y: slice[float32](dx), ys: c.x, oh: c.h, ow: c.w, ic: c.og, oc: c.cg, groups: c.groups,
+	q := &winogradConv{scheme: s, d: d, level: l, per: per, y: slice[float32](dx), ys: c.x, oh: c.h, ow: c.w, ic: c.og, oc: c.cg, groups: c.groups,
 		x:       grids{slice[float32](dy), c.y, c.oh, c.ow, s.r - 1 - int(c.p.PadH), s.r - 1 - int(c.p.PadW), s.size(), s.m, s.size()},
 		weights: c.groups * area * c.og * all.wide()}
 	pack := phase{n: c.groups * all.count(), run: func(part, _ int) {
@@ -320,6 +341,12 @@ func conv2DGradInputWinograd(d *Device, c *conv, s *scheme, dx, dy, w device.Vie
 		}
 		simd.Winograd(l, s.filter, to, weights, &simd.Tiles{N: c.og, C: cols, To: simd.Steps{Next: width, Row: s.size() * c.og * width, Col: c.og * width},
 			From: simd.Steps{At: (g*c.og*taps+taps-1)*c.cg + i*all.p, Next: taps * c.cg, Row: -s.r * c.cg, Col: -c.cg}})
+		if per == 2 {
+			for e := range area {
+				panel := to[e*c.og*width:]
+				zipColumns(l, panel, panel, c.og, width, width, width)
+			}
+		}
 	}}
 	q.run("Conv2DGradInput", c.n, pack, 0, []device.View{dx}, []device.View{dy, w}, c.flops())
 }

@@ -13,6 +13,7 @@ type winogradWeightGrad struct {
 	*scheme
 	d            *Device
 	level        simd.Level
+	per          int // tiles in an element of what is transformed
 	c            conv
 	x, dy        grids
 	dw           []float32
@@ -39,7 +40,8 @@ const (
 
 // conv2DGradWeightWinograd is Conv2DGradWeight.
 func conv2DGradWeightWinograd(d *Device, c *conv, s *scheme, dw, x, dy device.View, beta float64) {
-	g := &winogradWeightGrad{scheme: s, d: d, level: simd.Active(), c: *c, dw: slice[float32](dw), beta: float32(beta), n: dw.Len(),
+	l, per := factors[float32](d)
+	g := &winogradWeightGrad{scheme: s, d: d, level: l, per: per, c: *c, dw: slice[float32](dw), beta: float32(beta), n: dw.Len(),
 		x:  grids{slice[float32](x), c.x, c.h, c.w, int(c.p.PadH), int(c.p.PadW), s.size(), s.m, s.size()},
 		dy: grids{slice[float32](dy), c.y, c.oh, c.ow, 0, 0, s.m, s.m, s.size()}}
 	alongX, alongY := panelsFor(g.level, c.cg), panelsFor(g.level, c.og)
@@ -97,7 +99,7 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 	all := panelsFor(g.level, cols)
 	high := tileRows(rows, g.level.Rows(min(all.p, all.wide())))
 	var segs [1]simd.Seg
-	tile := simd.Tile[float32]{Segs: segs[:], ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add}
+	tile := simd.Tile[float32]{Segs: segs[:], ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add | pairsIf(g.per)}
 	for first := split * g.each * g.many; first < min((split+1)*g.each*g.many, g.tiles); first += g.many {
 		last := min(first+g.many, g.tiles)
 		g.cut.runs(first, last, func(at, image, i, j, n int) {
@@ -110,7 +112,14 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 				g.dy.transform(g.level, g.grad, row[to*g.row.most:], stage, image, i, j, n, group*g.c.og+r, rows, g.row.most, rowApart)
 			}
 		})
-		segs[0].K = last - first
+		if g.per == 2 {
+			for e := range g.area() {
+				v, r := vec[e*vecApart:], row[e*rowApart:]
+				zipColumns(g.level, v, v, last-first, width, width, width)
+				zipColumns(g.level, r, r, last-first, g.row.most, g.row.most, g.row.most)
+			}
+		}
+		segs[0].K = ceil(last-first, g.per)
 		for e := range g.area() {
 			for p := range all.count() {
 				tile.Width, tile.Cols = all.width(p)
