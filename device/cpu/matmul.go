@@ -150,6 +150,7 @@ type product[T float] struct {
 	mb, nb, kb          int // of a part, and of a block of k
 	shared              bool
 	plainA, plainB      bool // read where they lie
+	direct, near        bool // y is written by tiles; its sums grow in scratch
 	byCols              bool // a lies column by column
 	aAt, bAt, tail, cAt int  // in a worker's scratch: rows of a, panels of b, the panel of a plain b's last columns, sums
 	roomAt              int  // and what packing pairs takes
@@ -179,12 +180,18 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 		}
 	}}}
 	if p.shared {
-		n := ceil(p.k, p.per) * panelsFor(p.level, p.n).wide()
+		// Block after block of k: the panels of one lie together, and so in different sets of a cache.
+		wide := panelsFor(p.level, p.n).wide()
+		n := ceil(p.k, p.per) * wide
 		d.shared(n * sizeOf[T]())
 		phases = append([]phase{{n: panelsFor(p.level, p.n).count(), run: func(q, worker int) {
 			all := panelsFor(p.level, p.n)
 			width, cols := all.width(q)
-			p.panel(sharedOf[T](d, 0, n)[q*all.p*ceil(p.k, p.per):], scratchOf[T](d, worker, p.scratch), p.b.off+q*all.p*p.b.c, p.k, cols, width)
+			for l := 0; l < p.k; l += p.kb {
+				k := min(p.kb, p.k-l)
+				to := sharedOf[T](d, 0, n)[l/p.per*wide+q*all.p*ceil(k, p.per):]
+				p.panel(to, scratchOf[T](d, worker, p.scratch), p.b.off+l*p.b.r+q*all.p*p.b.c, k, cols, width)
+			}
 		}}}, phases...)
 	}
 	d.enqueue("MatMul", writes, reads, 2*float64(p.batches)*float64(p.m)*float64(p.n)*float64(p.k), phases...)
@@ -226,8 +233,11 @@ func (p *product[T]) cut() (tiles, each int) {
 	if p.per > 1 {
 		p.roomAt = place(pairRoom(p.level))
 	}
-	if p.y.s == nil || p.y.c != 1 {
-		p.cAt = place(p.mb * p.nb)
+	// Sums to which several blocks of k are added stay near where rows of y would drive each other out of a cache.
+	p.direct = p.y.s != nil && p.y.c == 1
+	p.near = p.direct && k > p.kb && crowded[T](p.y.r)
+	if !p.direct || p.near {
+		p.cAt = place(p.mb * (p.nb + matMulGap))
 	}
 	p.scratch = at
 	return tiles, each
@@ -245,11 +255,17 @@ func (p *product[T]) part(t int, buf []T) {
 	var segs [1]simd.Seg
 	tile := simd.Tile[T]{Segs: segs[:], Alpha: p.alpha, CRow: p.y.r, ARow: p.a.r, AK: p.a.c, Flags: pairsIf(p.per)}
 	c, beta := p.y.s, p.beta
-	aside := p.y.s == nil || p.y.c != 1
-	if aside {
-		c, beta, tile.CRow = buf[p.cAt:][:m*n], 0, n
-	} else {
+	if p.direct {
 		c = c[atY:]
+	}
+	y, sums := c, buf[p.cAt:]
+	switch {
+	case p.near:
+		if c, tile.CRow = sums, n+matMulGap; beta != 0 {
+			copyPixels(p.level, c, y, m, n, tile.CRow, p.y.r)
+		}
+	case !p.direct:
+		c, beta, tile.CRow = sums[:m*n], 0, n
 	}
 	if p.alpha != 1 {
 		tile.Flags |= simd.Scale
@@ -273,7 +289,10 @@ func (p *product[T]) part(t int, buf []T) {
 		p.block(&tile, buf, c, a, atB, l, j0, m, n, k)
 		tile.Flags |= simd.Add
 	}
-	if !aside {
+	if p.near {
+		copyPixels(p.level, y, c, m, n, p.y.r, tile.CRow)
+	}
+	if p.direct {
 		return
 	}
 	for i := range m {
@@ -318,8 +337,8 @@ func (p *product[T]) tile(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, i, rows
 	tile.A, tile.C = a[i*tile.ARow:], c[i*tile.CRow+q*all.p:]
 	switch {
 	case p.shared:
-		deep := ceil(p.k, p.per)
-		tile.B = sharedOf[T](p.d, 0, deep*panelsFor(p.level, p.n).wide())[(j0+q*all.p)*deep+l/p.per*tile.Width:]
+		wide := panelsFor(p.level, p.n).wide()
+		tile.B = sharedOf[T](p.d, 0, ceil(p.k, p.per)*wide)[l/p.per*wide+(j0+q*all.p)*tile.Segs[0].K:]
 	case !p.plainB:
 		tile.B = buf[p.bAt+q*all.p*tile.Segs[0].K:]
 	case tile.Cols == tile.Width:
