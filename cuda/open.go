@@ -56,6 +56,9 @@ func find(index int) (driver.GPU, properties, error) {
 		return refuse(err.Error(), "see `nvidia-smi`")
 	}
 	if index >= n {
+		if n == 1 {
+			return refuse("there is one GPU, cuda:0", "choose it; CUDA_VISIBLE_DEVICES limits which are seen")
+		}
 		return refuse(fmt.Sprintf("there are %d GPUs, cuda:0 to cuda:%d", n, n-1), "choose one of them; CUDA_VISIBLE_DEVICES limits which are seen")
 	}
 	g := driver.GPU(index)

@@ -17,7 +17,7 @@
 //	ACUSIM_GPU      h100 (default), h200, a100, rtx4060, t4
 //	ACUSIM_MEMORY   the GPU's memory in MiB, of which a context takes 512; as the model has it unless told
 //	ACUSIM_CASE     NODEVICE, NOT_PERMITTED: cuInit fails; HIDDEN: no devices; OLD_DRIVER: CUDA 11.4; OLD_ARCH: sm_60;
-//	                MIG: a slice of an H100; EXCLUSIVE: no context can be made
+//	                MIG: a slice of an H100; EXCLUSIVE, PROHIBITED: the compute mode of that name, no context can be made
 //	ACUSIM_FAIL     call:N or call:N:code, with commas between them: the N-th call of that function fails
 //	ACUSIM_LOG      a file to which the name of every call is appended
 //	ACUSIM_LEAKS    1: what was not released is told at exit; error: releasing the context before fails with

@@ -312,6 +312,7 @@ func TestCases(t *testing.T) {
 		"ACUSIM_CASE=OLD_ARCH":      "driver 12090, devices 1\nTesla P100-PCIE-16GB (acusim) sm_60\nok",
 		"ACUSIM_CASE=MIG":           "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 MIG 1g.10gb (acusim) sm_90\nok",
 		"ACUSIM_CASE=EXCLUSIVE":     "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\ncuDevicePrimaryCtxRetain: CUDA_ERROR_DEVICE_UNAVAILABLE",
+		"ACUSIM_CASE=PROHIBITED":    "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\ncuDevicePrimaryCtxRetain: CUDA_ERROR_DEVICE_UNAVAILABLE",
 		"ACUSIM_FAIL=cuMemAlloc:2:2": "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\n" +
 			"cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY",
 		"ACUSIM_FAIL=cuCtxSetCurrent:1": "driver 12090, devices 1\nNVIDIA H100 80GB HBM3 (acusim) sm_90\ncuCtxSetCurrent: CUDA_ERROR_UNKNOWN",

@@ -20,7 +20,7 @@ Context *current_context() {
 int sticky() { return current_context() ? current_context()->error : 0; }
 
 namespace {
-int unavailable() { return playing() == "EXCLUSIVE" ? DEVICE_UNAVAILABLE : 0; }
+int unavailable() { return playing() == "EXCLUSIVE" || playing() == "PROHIBITED" ? DEVICE_UNAVAILABLE : 0; }
 
 Context *make(int device, bool primary) {
   auto *c = new Context;

@@ -58,7 +58,7 @@ int attribute(int a) {
   case 14: return 512;                            // texture alignment
   case 15: case 19: case 31: case 41: return 1;   // overlap, mapping host memory, concurrent kernels, unified addresses
   case 16: return g.sms;
-  case 20: return playing() == "EXCLUSIVE" ? 3 : 0; // compute mode
+  case 20: return playing() == "EXCLUSIVE" ? 3 : playing() == "PROHIBITED" ? 2 : 0; // compute mode
   case 32: return g.bus_bits > 1000;              // error correction
   case 33: return 1;                              // bus number
   case 36: return g.memory_khz;
@@ -92,7 +92,7 @@ const std::string &playing() {
   static auto *s = [] {
     const char *e = getenv("ACUSIM_CASE");
     auto *s = new std::string(e ? e : "");
-    static const char *const known[] = {"", "NODEVICE", "OLD_DRIVER", "HIDDEN", "EXCLUSIVE", "MIG", "NOT_PERMITTED", "OLD_ARCH"};
+    static const char *const known[] = {"", "NODEVICE", "OLD_DRIVER", "HIDDEN", "EXCLUSIVE", "PROHIBITED", "MIG", "NOT_PERMITTED", "OLD_ARCH"};
     if (std::none_of(std::begin(known), std::end(known), [&](const char *k) { return *s == k; }))
       complain("ACUSIM_CASE: \"%s\" is no case", s->c_str());
     return s;
