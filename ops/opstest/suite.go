@@ -33,8 +33,9 @@ func Open(t *testing.T, name string) (both []Named) {
 	return both
 }
 
-// RunTable runs every case of every row on every device. With -v it prints the worst errors.
-func RunTable(t *testing.T, devs []Named) {
+// RunTable runs every case of every row on every device and gives the worst errors, which it prints with -v.
+func RunTable(t *testing.T, devs []Named) Figures {
+	figures := Figures{}
 	for _, r := range Table() {
 		t.Run(r.Op, func(t *testing.T) {
 			for _, d := range devs {
@@ -45,16 +46,20 @@ func RunTable(t *testing.T, devs []Named) {
 					worst.Value64, worst.Value32 = max(worst.Value64, e.Value64), max(worst.Value32, e.Value32)
 					worst.Grad64, worst.Grad32 = max(worst.Grad64, e.Grad64), max(worst.Grad32, e.Grad32)
 				}
+				figures.note(r.Op, d.Name, device.F64, worst.Value64, worst.Grad64)
+				figures.note(r.Op, d.Name, device.F32, worst.Value32, worst.Grad32)
 				t.Logf("%-14s %2d cases: value f64 %.1e f32 %.1e, gradient f64 %.1e f32 %.1e", d.Name, len(r.Cases), worst.Value64, worst.Value32, worst.Grad64, worst.Grad32)
 			}
 		})
 	}
+	return figures
 }
 
 // RunTableInHalfPrecision runs every case in f16 and bf16. Sums, statistics and losses must be f32 inside: what is left
 // is the rounding of results. A value is rounded once; a gradient feels the roundings of y, dy and itself, and the
-// steepness of a function at a rounded y: 4 where 2.5 was measured.
-func RunTableInHalfPrecision(t *testing.T, devs []Named) {
+// steepness of a function at a rounded y: 4 where 2.5 was measured. It gives the worst errors in roundings.
+func RunTableInHalfPrecision(t *testing.T, devs []Named) Figures {
+	figures := Figures{}
 	for _, r := range Table() {
 		t.Run(r.Op, func(t *testing.T) {
 			for _, typ := range []device.DType{device.F16, device.BF16} {
@@ -65,11 +70,13 @@ func RunTableInHalfPrecision(t *testing.T, devs []Named) {
 						assert.NoError(t, err)
 						value, grad = max(value, v), max(grad, g)
 					}
+					figures.note(r.Op, d.Name, typ, value, grad)
 					t.Logf("%-14s %-4s %2d cases: value %.2f roundings, gradient %.2f", d.Name, typ, len(r.Cases), value, grad)
 				}
 			}
 		})
 	}
+	return figures
 }
 
 // GoldenFiles reads all golden cases in a folder and counts them by op.
