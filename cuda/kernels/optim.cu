@@ -1,5 +1,12 @@
 #include "pack.cuh"
 
+// On sm_86 and sm_89 ptxas would spill registers so that a sixth block fits.
+#if __CUDA_ARCH__ >= 860 && __CUDA_ARCH__ < 900
+#define THREADS 256, 5
+#else
+#define THREADS 256
+#endif
+
 // HyperLR and so on are device's: what an optimiser reads from device memory.
 enum { HYPER_LR, HYPER_GRAD_SCALE, HYPER_STEP, HYPER_OK };
 
@@ -79,7 +86,7 @@ KERNEL(sgd_f32, 256, SGDParams) {
   GUARD(p);
   sgd<float, 4>(p);
 }
-KERNEL(sgd_f64, 256, SGDParams) {
+KERNEL(sgd_f64, THREADS, SGDParams) {
   GUARD(p);
   sgd<double, 2>(p);
 }
@@ -147,7 +154,7 @@ template <class T, int V> __device__ inline void adam(const AdamParams &p) {
 }
 
 // hot
-KERNEL(adam_f32, 256, AdamParams) {
+KERNEL(adam_f32, THREADS, AdamParams) {
   GUARD(p);
   adam<float, 4>(p);
 }
