@@ -61,14 +61,14 @@ func course(t *testing.T, name string, net *model.Network, train, test data.Set,
 // in half precision.
 func TestLeNet5OnAccelerators(t *testing.T) {
 	onAccelerators(t, func(t *testing.T, name string) {
-		steps := 200
-		if testing.Short() {
-			steps = 20
-		}
 		train, test, err := data.EmbeddedMNIST()
 		require.NoError(t, err)
 		test, err = data.Limit(test, 1000)
 		require.NoError(t, err)
+		steps := 200
+		if testing.Short() {
+			steps, test = 20, nil
+		}
 		o := trainer.Options{Epochs: 1, Batch: 64, EvalBatch: 250, Seed: 1, Optimizer: optim.Adam{LR: 0.005, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8},
 			Schedule: schedule.Config{Name: "piecewise", At: []float64{0, 20, 200}, Values: []float64{0.2, 1, 0.02}}} // the CPU: 97.1 % of all test pictures
 		lenet := func() *model.Network { return network(t, `{name: lenet5, input: [28, 28, 1], classes: 10}`) }
@@ -97,10 +97,11 @@ func TestLeNet5OnAccelerators(t *testing.T) {
 					}
 					apart += math.Abs(losses[i]-want[i]) / 20
 				}
-				t.Logf("loss %.4f, the CPU's %.4f at the first step, %.4f and %.4f at the 20th; mean distance %.1e and %.1e; test accuracy %.1f %%", losses[0], want[0], losses[19], want[19], first, apart, 100*top1)
+				t.Logf("loss %.4f, the CPU's %.4f at the first step, %.4f and %.4f at the 20th; mean distance %.1e and %.1e", losses[0], want[0], losses[19], want[19], first, apart)
 				assert.Less(t, first, c.first)
 				assert.Less(t, apart, c.apart)
-				if steps == 200 {
+				if test != nil {
+					t.Logf("test accuracy %.1f %%", 100*top1)
 					assert.GreaterOrEqual(t, top1, 0.95)
 				}
 			})
