@@ -17,7 +17,7 @@ with_cuda = headers=$$(cuda/toolchain.sh $(1) --include) && CGO_ENABLED=1 \
 under = LD_LIBRARY_PATH=$(1)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH} ACUMEN_CUBLAS=$(1)/libcublas.so.12 \
 	ACUSIM_LEAKS=error ACUSIM_LEGACY=error
 
-.PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda gpu-bundle gpu-bundle-dry lint-cuda cc cxx
+.PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda ops-errors gpu-bundle gpu-bundle-dry lint-cuda cc cxx
 
 cuda: cc cubins ## bin/acumen-cuda: both back-ends, with kernels for all GPUs (fetches NVIDIA's compiler; needs gcc)
 	@command -v $(GO) >/dev/null || { echo "make: Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 2; }
@@ -44,7 +44,19 @@ test-cuda: cc sim ## the CUDA back-end's tests, on the stand-in driver; no GPU n
 	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda/... ./device/... ./ops/... ./model/...
 	$(call with_cuda,12) $(call under,$(SIM)) \
 	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) -run 'OnAccelerators|EveryDriverCall' ./trainer ./cmd/acumen
-	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda
+	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) \
+	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda ./ops/opstest ./model
+	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) \
+	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) -short -run 'LeNet5OnAccelerators/cuda:0/^f(32|16)$$' ./trainer
+
+ops-errors: cc sim ## docs/ops-errors.md: each op's worst errors on the CPU and the stand-in, whose builds must agree on them
+	$(COMPILE) --arch $(strip $(CUDA_TEST_ARCHS))
+	$(call with_cuda,12) $(call under,$(SIM)) \
+	  $(GO) test -tags cuda -count=1 -run Page ./ops/opstest -page $(CURDIR)/build/ops-errors.md
+	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) \
+	  $(GO) test -tags cuda -count=1 -run Page ./ops/opstest -page $(CURDIR)/build/ops-errors-checked.md
+	diff build/ops-errors.md build/ops-errors-checked.md
+	mv build/ops-errors.md docs/ops-errors.md
 
 gpu-bundle: cc cubins ## build/gpu-bundle/acumen-gpu-bundle: tests and benchmarks for a GPU machine without Go or network
 	$(call with_cuda,12) $(GO) test -c -tags cuda,bundle -trimpath -o $(BUNDLE)/program \
