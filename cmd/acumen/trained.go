@@ -38,7 +38,7 @@ type trained struct {
 // openTrained reads a checkpoint and puts its network on the device that its configuration, the environment and flags
 // name, for batches of so many pictures.
 func openTrained(path string, sets []config.Setting, batch int) (t *trained, err error) {
-	ck, err := checkpoint.Load(path)
+	ck, err := checkpoint.LoadWeights(path)
 	if err != nil {
 		return nil, err
 	}

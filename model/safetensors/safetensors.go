@@ -211,11 +211,40 @@ func Read(r io.Reader) (*File, error) {
 	} else if err != io.EOF {
 		return nil, fmt.Errorf("safetensors: reading the data: %w", err)
 	}
+	return fileOf(entries, metadata, data), nil
+}
+
+// Parse is Read for a file that is in memory. Each Tensor's Data is a part of b.
+func Parse(b []byte) (*File, error) {
+	const start = 8
+	n := uint64(0)
+	if len(b) >= start {
+		n = binary.LittleEndian.Uint64(b)
+	}
+	if n > maxHeader || uint64(len(b)) < start+n {
+		return Read(bytes.NewReader(b)) // which says what is wrong
+	}
+	entries, metadata, err := parseHeader(b[start : start+n])
+	if err != nil {
+		return nil, err
+	}
+	total, err := checkLayout(entries)
+	if err != nil {
+		return nil, err
+	}
+	data := b[start+n:]
+	if int64(len(data)) != total {
+		return Read(bytes.NewReader(b))
+	}
+	return fileOf(entries, metadata, data), nil
+}
+
+func fileOf(entries map[string]entry, metadata map[string]string, data []byte) *File {
 	f := &File{Tensors: make(map[string]Tensor, len(entries)), Metadata: metadata}
 	for name, e := range entries {
 		f.Tensors[name] = Tensor{e.DType, e.Shape, data[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]]}
 	}
-	return f, nil
+	return f
 }
 
 // checkLayout checks each entry, and that together they cover bytes 0 to total-1 once.

@@ -195,3 +195,20 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Parse gives what Read gives, of sound files and of all shorter and longer ones.
+func TestParseIsRead(t *testing.T) {
+	f := &File{Tensors: map[string]Tensor{"a": {F32, []int{2}, []byte{0, 0, 128, 63, 0, 0, 0, 64}}, "b": {U8, []int{3}, []byte{1, 2, 3}}}, Metadata: map[string]string{"k": "v"}}
+	var out bytes.Buffer
+	require.NoError(t, Write(&out, f))
+	whole := append(out.Bytes(), 0)
+	for n := range len(whole) + 1 {
+		want, err := Read(bytes.NewReader(whole[:n]))
+		got, err2 := Parse(whole[:n])
+		require.Equal(t, err == nil, err2 == nil, "%d bytes", n)
+		if err != nil {
+			require.Equal(t, err.Error(), err2.Error(), "%d bytes", n)
+		}
+		require.Equal(t, want, got)
+	}
+}

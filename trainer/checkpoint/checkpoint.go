@@ -130,8 +130,11 @@ func (c *Checkpoint) Encode() ([]byte, error) {
 const damaged = "the file is damaged; use another checkpoint, such as best.safetensors or last.safetensors beside it"
 
 // Decode reads what Encode wrote. A file of which a single byte is not as it was written is an error.
-func Decode(b []byte) (*Checkpoint, error) {
-	f, err := safetensors.Read(bytes.NewReader(b))
+func Decode(b []byte) (*Checkpoint, error) { return decode(b, true) }
+
+// decode leaves out the optimiser's state if optim is false.
+func decode(b []byte, optim bool) (*Checkpoint, error) {
+	f, err := safetensors.Parse(b)
 	if err != nil {
 		return nil, fault.Usagef(damaged, "not a sound checkpoint: %w", err)
 	}
@@ -152,6 +155,9 @@ func Decode(b []byte) (*Checkpoint, error) {
 		c.Optim[s] = map[string]*tensor.Dense{}
 	}
 	for name, t := range f.Tensors {
+		if state, _ := c.stateOf(name); state != "" && !optim {
+			continue
+		}
 		d, err := t.Dense()
 		if err != nil {
 			return nil, fault.Usagef(damaged, "tensor %s: %w", name, err)
@@ -165,13 +171,21 @@ func (c *Checkpoint) place(name string, d *tensor.Dense) {
 	if name == splitTensor {
 		return
 	}
-	for _, s := range c.Meta.States {
-		if path, ok := strings.CutPrefix(name, optimName(s, "")); ok {
-			c.Optim[s][path] = d
-			return
-		}
+	if state, path := c.stateOf(name); state != "" {
+		c.Optim[state][path] = d
+		return
 	}
 	c.Weights[name] = d
+}
+
+// stateOf is which of the optimiser's states a tensor is, and of which parameter; "" if it is none.
+func (c *Checkpoint) stateOf(name string) (state, path string) {
+	for _, s := range c.Meta.States {
+		if path, ok := strings.CutPrefix(name, optimName(s, "")); ok {
+			return s, path
+		}
+	}
+	return "", ""
 }
 
 func (c *Checkpoint) readSplit(f *safetensors.File) error {
@@ -223,9 +237,12 @@ func write(f atomicfile.FS, path string, b []byte) error {
 }
 
 // Load reads a checkpoint. The error of a file that is none, or is damaged, names it.
-func Load(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path) }
+func Load(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, true) }
 
-func load(f atomicfile.FS, path string) (*Checkpoint, error) {
+// LoadWeights is Load without the optimiser's state, for those who do not train. The whole file is checked all the same.
+func LoadWeights(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, false) }
+
+func load(f atomicfile.FS, path string, optim bool) (*Checkpoint, error) {
 	b, err := f.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil, fault.Usagef("give the path of a file that acumen train wrote, such as runs/lenet5-001/best.safetensors", "%s: there is no such file", path)
@@ -233,24 +250,29 @@ func load(f atomicfile.FS, path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fault.Usagef("see whether it can be read", "%w", err)
 	}
-	c, err := Decode(b)
+	c, err := decode(b, optim)
 	if err != nil {
 		return nil, fault.New(fault.Usage, fault.HintOf(err), "%s: %w", path, err)
 	}
 	return c, nil
 }
 
-// Network makes the model with its weights. A checkpoint whose tensors are not the model's is an error.
+// Network makes the model with its weights, which are c's own: training changes them. A checkpoint whose tensors are not the
+// model's is an error.
 func (c *Checkpoint) Network() (*model.Network, error) {
 	n, err := model.FromSpec(c.Meta.Model)
 	if err != nil {
 		return nil, err
 	}
-	return n, c.Apply(n)
+	return n, c.apply(n, func(d *tensor.Dense) *tensor.Dense { return d })
 }
 
-// Apply gives n the checkpoint's weights. n is left as it was if they are another model's.
+// Apply gives n copies of the checkpoint's weights. n is left as it was if they are another model's.
 func (c *Checkpoint) Apply(n *model.Network) error {
+	return c.apply(n, func(d *tensor.Dense) *tensor.Dense { return d.Clone().(*tensor.Dense) })
+}
+
+func (c *Checkpoint) apply(n *model.Network, take func(*tensor.Dense) *tensor.Dense) error {
 	const hint = "give the checkpoint of a run of the same model, or start a new run"
 	seen := 0
 	check := func(path string, shape []int) error {
@@ -285,10 +307,10 @@ func (c *Checkpoint) Apply(n *model.Network) error {
 		}
 	}
 	for _, p := range n.Params() {
-		p.Value = c.Weights[p.Path].Clone().(*tensor.Dense)
+		p.Value = take(c.Weights[p.Path])
 	}
 	for _, b := range n.Buffers() {
-		b.Value = c.Weights[b.Path].Clone().(*tensor.Dense)
+		b.Value = take(c.Weights[b.Path])
 	}
 	return nil
 }

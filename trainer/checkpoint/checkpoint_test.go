@@ -76,9 +76,23 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	}
+	require.NoError(t, checkpoint.Save(atomicfile.OS{}, path, small(1)))
+	weights, err := checkpoint.LoadWeights(path)
+	require.NoError(t, err)
+	all, err := checkpoint.Load(path)
+	require.NoError(t, err)
+	assert.Equal(t, all.Weights, weights.Weights)
+	assert.Equal(t, map[string]map[string]*tensor.Dense{"momentum": {}}, weights.Optim)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	b[len(b)-1]++ // of a tensor that is not looked at
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	_, err = checkpoint.LoadWeights(path)
+	assert.ErrorContains(t, err, "does not match its SHA-256")
+
 	bad := small(1)
 	bad.Weights["optim.momentum.fc.bias"] = vector(1)
-	_, err := bad.Encode()
+	_, err = bad.Encode()
 	assert.ErrorContains(t, err, "two tensors are called optim.momentum.fc.bias")
 }
 

@@ -128,5 +128,5 @@ func (s *Store) load(name string) (*Checkpoint, error) {
 	if !s.has[name] {
 		return nil, nil
 	}
-	return load(s.fs, s.path(name))
+	return load(s.fs, s.path(name), true)
 }
