@@ -10,6 +10,10 @@ import (
 
 // Rows, transposed matrices and what is neither, of all sizes of elements, in one part and in many.
 func TestCopyForms(t *testing.T) {
+	sizes := [][]int{{2, 3, 4, 5}, {3, 17, 19, 24}, {70, 9, 2, 33}, {2, 2, 300, 70}}
+	if testing.Short() {
+		sizes = sizes[:2]
+	}
 	for _, typ := range []device.DType{device.U8, device.F16, device.F32, device.I32, device.F64} {
 		forms := map[string]func(x device.View) device.View{
 			"whole":      func(x device.View) device.View { return x },
@@ -24,7 +28,7 @@ func TestCopyForms(t *testing.T) {
 			"windows":    func(x device.View) device.View { return x.Window(2, 2, 1, 1, 1, 1) },
 		}
 		for name, form := range forms {
-			for _, dims := range [][]int{{2, 3, 4, 5}, {3, 17, 19, 24}, {70, 9, 2, 33}, {2, 2, 300, 70}} {
+			for _, dims := range sizes {
 				var want []float64
 				got := everywhere(t, func(r *rig) (func(), []device.View) {
 					x := form(r.normal(typ, dims...))

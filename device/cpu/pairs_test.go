@@ -46,7 +46,7 @@ var pairCases = append([]convCase{
 // do.
 func TestConv2DInPairs(t *testing.T) {
 	eachPairLevel(t, func(t *testing.T) {
-		for i, c := range pairCases {
+		for i, c := range inTime(pairCases, 5e5) {
 			deep := c.p.Groups == 1 || c.c != int(c.p.Groups) || c.o != c.c // else depthwise
 			seen := rounded
 			if !deep {
@@ -101,7 +101,9 @@ func TestWinogradInPairs(t *testing.T) {
 			{8, 8, 8, 66, 66, 3, 3, conv2DOf(1, 1, 1, 2)},
 			{1, 14, 14, 64, 66, 5, 5, conv2DOf(1, 2, 1, 1)},
 		}
-		if simd.Active() == simd.Generic {
+		if testing.Short() {
+			cases = cases[:1]
+		} else if simd.Active() == simd.Generic {
 			cases = cases[:2] // it is slow
 		}
 		for i, c := range cases {

@@ -15,6 +15,9 @@ import (
 // The error of Winograd's way beside that of the sum over taps, both against f64: the worst of all elements relative to the
 // largest, which the case table bounds by 1e-5.
 func TestWinogradError(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures, with large pictures")
+	}
 	for _, c := range []convCase{
 		{2, 31, 31, 24, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{4, 15, 15, 64, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
