@@ -60,9 +60,11 @@ func foldBatch(y, a, b device.View) (device.View, device.View, device.View) {
 }
 
 const (
-	matMulRows  = 60      // rows of a part at most: four tiles
-	matMulCols  = 512     // columns of a part: with matMulK its panels of b fill half of a second-level cache
-	matMulK     = 256     // k of a block: the rows of a tile, and the panel of b that passes by them, fit into a first-level cache
+	matMulRows  = 240     // rows of a part at most
+	matMulCols  = 1024    // columns of a part: rows of a are packed once for so many
+	matMulK     = 2304    // k of a block: sums are added to y once a block, and long ones hide what begins and ends them
+	matMulOwn   = 1 << 17 // elements of b that a part packs for itself: half of a second-level cache
+	matMulNear  = 3 << 15 // elements of panels of b that several tiles of rows pass by
 	matMulFew   = 16      // rows for which b is not packed if it lies row by row
 	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
 	matMulParts = 16      // parts that a large product is cut into at least
@@ -132,12 +134,28 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 // of them are one part.
 func (p *product[T]) cut() (tiles, each int) {
 	m, n, k, width := p.m, p.n, p.k, p.level.Panel()
-	p.mb, p.nb, p.kb = blocks(m, matMulRows, 1), blocks(n, matMulCols, width), blocks(k, p.per*matMulK, 4)
-	for p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart && p.nb > width {
+	p.nb, p.kb = blocks(n, matMulCols, width), blocks(k, p.per*matMulK, 4)
+	few := func() bool {
+		return p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart
+	}
+	// Rows first, down to two tiles: what is cut by columns packs rows of a more than once.
+	high := p.level.Rows(width)
+	for most := matMulRows; ; most /= 2 {
+		if p.mb = blocks(m, most, 1); !few() || most/2 < 2*high {
+			break
+		}
+	}
+	for few() && p.nb > width {
 		p.nb = ceil(p.nb/2, width) * width
 	}
-	for p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart && p.mb > p.level.Rows(width) {
+	for few() && p.mb > high {
 		p.mb = ceil(p.mb, 2)
+	}
+	p.plainB = p.per == 1 && p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
+	p.shared = !p.plainB && p.batches == 1 && m > p.mb
+	if !p.shared {
+		p.kb = blocks(k, p.per*8*width, 4)
+		p.nb = min(p.nb, blocks(n, matMulOwn/(8*width), width))
 	}
 	tiles = p.batches * ceil(m, p.mb) * ceil(n, p.nb)
 	each = max(1, matMulPart/(p.mb*p.nb*max(k, 1)))
@@ -145,8 +163,6 @@ func (p *product[T]) cut() (tiles, each int) {
 	// A column of a tall tile fills its cache lines, so that nothing is lost when they are driven out.
 	tall := p.level.Rows(width)*sizeOf[T]() > line/2
 	p.plainA = p.per == 1 && p.a.s != nil && (p.byCols && (tall || !crowded[T](p.a.c)) || p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r))
-	p.plainB = p.per == 1 && p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
-	p.shared = !p.plainB && p.batches == 1 && m > p.mb
 	at := 0
 	place := func(n int) int {
 		at += ceil(n, 16) * 16
@@ -245,18 +261,12 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 		}
 	}
 	high := tileRows(m, p.level.Rows(min(all.p, all.wide())))
-	// What is used again and again stays in the first-level cache: a narrow panel, or the rows beside a wide one.
-	if all.p*deep*sizeOf[T]() <= 16<<10 {
-		for q := range all.count() {
-			for i := 0; i < m; i += high {
+	group := max(matMulNear/(all.p*deep), 1)
+	for from := 0; from < all.count(); from += group {
+		for i := 0; i < m; i += high {
+			for q := from; q < min(from+group, all.count()); q++ {
 				p.tile(tile, buf, c, a, atB, l, j0, i, min(high, m-i), k, q, all)
 			}
-		}
-		return
-	}
-	for i := 0; i < m; i += high {
-		for q := range all.count() {
-			p.tile(tile, buf, c, a, atB, l, j0, i, min(high, m-i), k, q, all)
 		}
 	}
 }

@@ -168,6 +168,9 @@ func (t *tiler) kernel() {
 	seg, loop, rest, one, next, done := t.label("seg"), t.label("loop"), t.label("rest"), t.label("one"), t.label("next"), t.label("done")
 	t.op("TESTQ CX, CX")
 	t.op("JZ %s", done)
+	if t.isa == avx512 && t.vecs == 2 {
+		t.prefetch(seg)
+	}
 	t.at(seg)
 	t.op("MOVQ %d(DI), AX", tileA)
 	t.op("MOVQ 0(SI), R10")
@@ -206,6 +209,22 @@ func (t *tiler) kernel() {
 	t.op("JNZ %s", seg)
 	t.at(done)
 	t.finish()
+}
+
+// prefetch fetches the sums' places while products are summed, unless those are so few that they take no longer.
+func (t *tiler) prefetch(skip string) {
+	t.op("CMPQ 16(SI), $%d", 4*unroll)
+	t.op("JL %s", skip)
+	t.op("MOVQ %d(DI), AX", tileC)
+	t.op("MOVQ %d(DI), R10", tileCRow)
+	for r := range t.rows {
+		for v := range t.vecs {
+			t.op("PREFETCHT0 %d(AX)", t.bytes()*v)
+		}
+		if r+1 < t.rows {
+			t.op("LEAQ (AX)(R10*4), AX")
+		}
+	}
 }
 
 // finish scales, adds bias and what is there, applies ReLU and stores.
