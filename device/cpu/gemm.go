@@ -27,10 +27,13 @@ func blocks(n, most, unit int) int {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// panels says how n columns are dealt to panels: all are p wide but for the last, which may be half of it.
-type panels struct{ n, p int }
+// panels says how n columns are dealt to panels: all are p wide but for the last, which may be narrower.
+type panels struct {
+	n, p int
+	l    simd.Level
+}
 
-func panelsFor(l simd.Level, n int) panels { return panels{n, l.Panel()} }
+func panelsFor(l simd.Level, n int) panels { return panels{n, l.Panel(), l} }
 
 // count is the number of panels.
 func (s panels) count() int { return ceil(s.n, s.p) }
@@ -38,10 +41,7 @@ func (s panels) count() int { return ceil(s.n, s.p) }
 // width is the width of panel q, and cols how many of its columns there are.
 func (s panels) width(q int) (width, cols int) {
 	cols = min(s.p, s.n-q*s.p)
-	if cols <= s.p/2 {
-		return s.p / 2, cols
-	}
-	return s.p, cols
+	return s.l.Width(cols), cols
 }
 
 // wide is the columns of all panels together.

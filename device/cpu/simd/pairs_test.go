@@ -133,7 +133,7 @@ func randomPairs(r *rand.Rand, rows, cols, width, byCols, flags int, ks ...int) 
 func TestTilePairs(t *testing.T) {
 	for _, l := range pairLevels() {
 		r := rand.New(rand.NewPCG(1, 2))
-		for _, width := range []int{l.Panel() / 2, l.Panel()} {
+		for _, width := range widths(l) {
 			for rows := 1; rows <= l.Rows(width); rows++ {
 				for byCols := range 2 {
 					for _, ks := range [][]int{{}, {0}, {1}, {3}, {4}, {5, 0, 2}, {16, 7}, {33}} {
@@ -153,7 +153,7 @@ func TestTilePairs(t *testing.T) {
 func TestTilePairsStaysInside(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, l := range pairLevels() {
-		for _, width := range []int{l.Panel() / 2, l.Panel()} {
+		for _, width := range widths(l) {
 			for rows := 1; rows <= l.Rows(width); rows += 2 {
 				for mode := range 4 {
 					a := randomPairs(r, rows, 1+r.IntN(width), width, mode%2, Add, 3, 6)
@@ -193,7 +193,7 @@ func TestTilePairsDefinition(t *testing.T) {
 		{0x1p-100, 0, 0x1p-40, 0, 0}, // the definition says 2^-140, the instruction 0
 	} {
 		for _, l := range append([]Level{Generic}, pairLevels()...) {
-			width := l.Panel() / 2
+			width := l.Width(1)
 			b := make([]float32, width)
 			b[0] = pair(c.b0, c.b1)
 			x := Tile[float32]{A: []float32{pair(c.a0, c.a1)}, B: b, C: make([]float32, 1), Segs: []Seg{{K: 1}}, ARow: 1, AK: 1, BK: width, CRow: 1, Rows: 1, Cols: 1, Width: width, Flags: Pairs}
@@ -214,7 +214,7 @@ func FuzzTilePairs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, rows, cols, mode, k0, k1 uint8) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		for _, l := range pairLevels() {
-			width := l.Panel() >> (mode & 1)
+			width := l.Width(1 + int(cols)%l.Panel())
 			a := randomPairs(r, 1+int(rows)%l.Rows(width), 1+int(cols)%width, width, int(mode>>1&1), int(mode>>2)%8, int(k0), int(k1))
 			b := a
 			b.C = append([]float32(nil), a.C...)

@@ -78,8 +78,15 @@ func limit(l Level) (restore func()) {
 	return func() { active = old }
 }
 
-// Panel is the number of columns of a tile of full width; half of it is a width, too.
+// Panel is the number of columns of a tile of full width.
 func (l Level) Panel() int { return [...]int{Generic: 8, AVX2: 16, AVX512: 32}[l] }
+
+// Width is the least width of a tile with room for so many columns, at most Panel: widths are the multiples of the first,
+// Width(1).
+func (l Level) Width(cols int) int {
+	unit := [...]int{Generic: 4, AVX2: 8, AVX512: 8}[l]
+	return max(cols+unit-1, unit) / unit * unit
+}
 
 // Rows is the most rows of a tile that is width columns wide.
 func (l Level) Rows(width int) int {

@@ -14,7 +14,7 @@ type Seg struct{ A, B, K int }
 //
 //	C[i CRow + j] = relu(alpha sum + Bias[j] + C[i CRow + j])
 //
-// of which Flags say what is done. Of each row of B Width elements are read, which is the level's Panel or half of it; a
+// of which Flags say what is done. Of each row of B Width elements are read, one of the widths that the level has; a
 // packed panel has BK = Width. If ByCols is 1 ARow is 1, else AK is. Rows is at most the level's Rows(Width). The vector
 // kernels do not check the places of segments: those are the caller's promise.
 //

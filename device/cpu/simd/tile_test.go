@@ -18,6 +18,14 @@ func levels() []Level {
 	return all
 }
 
+// widths is the widths of a level's tiles.
+func widths(l Level) (all []int) {
+	for w := l.Width(1); w <= l.Panel(); w += l.Width(1) {
+		all = append(all, w)
+	}
+	return all
+}
+
 func random(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {
@@ -59,7 +67,7 @@ func TestTile(t *testing.T) {
 	for _, l := range levels() {
 		t.Run(l.String(), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
-			for _, width := range []int{l.Panel() / 2, l.Panel()} {
+			for _, width := range widths(l) {
 				for rows := 1; rows <= l.Rows(width); rows++ {
 					for byCols := range 2 {
 						for _, ks := range [][]int{{}, {0}, {1}, {3}, {4}, {5, 0, 2}, {16, 7}, {33}} {
@@ -97,7 +105,7 @@ func against(t testing.TB, x []float32, atEnd bool) []float32 {
 func TestTileStaysInside(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, l := range levels() {
-		for _, width := range []int{l.Panel() / 2, l.Panel()} {
+		for _, width := range widths(l) {
 			for rows := 1; rows <= l.Rows(width); rows += 2 {
 				for mode := range 4 {
 					a := randomTile(r, rows, 1+r.IntN(width), width, mode%2, Add, 3, 6)
@@ -122,7 +130,7 @@ func FuzzTile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, rows, cols, mode, k0, k1 uint8) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		for _, l := range levels() {
-			width := l.Panel() >> (mode & 1)
+			width := l.Width(1 + int(cols)%l.Panel())
 			a := randomTile(r, 1+int(rows)%l.Rows(width), 1+int(cols)%width, width, int(mode>>1&1), int(mode>>2)%8, int(k0), int(k1))
 			b := a
 			b.C = append([]float32(nil), a.C...)
@@ -137,7 +145,7 @@ func FuzzTile(f *testing.F) {
 // BenchmarkTile tells the speed of the fastest of many short runs: that of the kernel, whatever else the machine does.
 func BenchmarkTile(b *testing.B) {
 	for _, l := range levels() {
-		for _, width := range []int{l.Panel() / 2, l.Panel()} {
+		for _, width := range widths(l) {
 			for byCols := range 2 {
 				rows := l.Rows(width)
 				b.Run(fmt.Sprintf("%s/%dx%d/bycols%d", l, rows, width, byCols), func(b *testing.B) {

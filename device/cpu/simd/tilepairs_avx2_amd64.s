@@ -15,7 +15,7 @@ DATA columns<>+48(SB)/8, $-1
 DATA columns<>+56(SB)/8, $-1
 GLOBL columns<>(SB), RODATA|NOPTR, $128
 
-TEXT r1x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r1x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	MOVL $0xffff0000, AX
@@ -154,7 +154,7 @@ end_12:
 	VZEROUPPER
 	RET
 
-TEXT r2x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r2x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -335,7 +335,7 @@ end_24:
 	VZEROUPPER
 	RET
 
-TEXT r3x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r3x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -558,7 +558,7 @@ end_36:
 	VZEROUPPER
 	RET
 
-TEXT r4x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r4x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -827,7 +827,7 @@ end_48:
 	VZEROUPPER
 	RET
 
-TEXT r5x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r5x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1138,7 +1138,7 @@ end_60:
 	VZEROUPPER
 	RET
 
-TEXT r6x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r6x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1491,7 +1491,7 @@ end_72:
 	VZEROUPPER
 	RET
 
-TEXT r7x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r7x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1889,7 +1889,7 @@ end_84:
 	VZEROUPPER
 	RET
 
-TEXT r8x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r8x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2329,7 +2329,7 @@ end_96:
 	VZEROUPPER
 	RET
 
-TEXT r9x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r9x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2811,7 +2811,7 @@ end_108:
 	VZEROUPPER
 	RET
 
-TEXT r10x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r10x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3338,7 +3338,7 @@ end_120:
 	VZEROUPPER
 	RET
 
-TEXT r11x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r11x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3907,7 +3907,7 @@ end_132:
 	VZEROUPPER
 	RET
 
-TEXT r12x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r12x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -4518,7 +4518,7 @@ end_144:
 	VZEROUPPER
 	RET
 
-TEXT r1x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r1x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -4699,7 +4699,7 @@ end_156:
 	VZEROUPPER
 	RET
 
-TEXT r2x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r2x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -4941,7 +4941,7 @@ end_168:
 	VZEROUPPER
 	RET
 
-TEXT r3x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r3x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5244,7 +5244,7 @@ end_180:
 	VZEROUPPER
 	RET
 
-TEXT r4x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r4x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5612,7 +5612,7 @@ end_192:
 	VZEROUPPER
 	RET
 
-TEXT r5x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r5x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -6041,7 +6041,7 @@ end_204:
 	VZEROUPPER
 	RET
 
-TEXT r6x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT r6x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -6531,7 +6531,7 @@ end_216:
 	VZEROUPPER
 	RET
 
-TEXT c1x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c1x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	MOVL $0xffff0000, AX
@@ -6673,7 +6673,7 @@ end_228:
 	VZEROUPPER
 	RET
 
-TEXT c2x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c2x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -6857,7 +6857,7 @@ end_240:
 	VZEROUPPER
 	RET
 
-TEXT c3x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c3x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -7083,7 +7083,7 @@ end_252:
 	VZEROUPPER
 	RET
 
-TEXT c4x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c4x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -7351,7 +7351,7 @@ end_264:
 	VZEROUPPER
 	RET
 
-TEXT c5x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c5x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -7661,7 +7661,7 @@ end_276:
 	VZEROUPPER
 	RET
 
-TEXT c6x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c6x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8013,7 +8013,7 @@ end_288:
 	VZEROUPPER
 	RET
 
-TEXT c7x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c7x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8407,7 +8407,7 @@ end_300:
 	VZEROUPPER
 	RET
 
-TEXT c8x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c8x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8843,7 +8843,7 @@ end_312:
 	VZEROUPPER
 	RET
 
-TEXT c9x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c9x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -9321,7 +9321,7 @@ end_324:
 	VZEROUPPER
 	RET
 
-TEXT c10x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c10x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -9841,7 +9841,7 @@ end_336:
 	VZEROUPPER
 	RET
 
-TEXT c11x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c11x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -10403,7 +10403,7 @@ end_348:
 	VZEROUPPER
 	RET
 
-TEXT c12x1_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c12x8_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -11007,7 +11007,7 @@ end_360:
 	VZEROUPPER
 	RET
 
-TEXT c1x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c1x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -11191,7 +11191,7 @@ end_372:
 	VZEROUPPER
 	RET
 
-TEXT c2x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c2x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -11436,7 +11436,7 @@ end_384:
 	VZEROUPPER
 	RET
 
-TEXT c3x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c3x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -11742,7 +11742,7 @@ end_396:
 	VZEROUPPER
 	RET
 
-TEXT c4x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c4x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -12109,7 +12109,7 @@ end_408:
 	VZEROUPPER
 	RET
 
-TEXT c5x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c5x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -12537,7 +12537,7 @@ end_420:
 	VZEROUPPER
 	RET
 
-TEXT c6x2_pairs_avx2<>(SB), NOSPLIT, $0-8
+TEXT c6x16_pairs_avx2<>(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -13026,52 +13026,52 @@ end_432:
 	VZEROUPPER
 	RET
 
-DATA tiles_pairs_avx2<>+0(SB)/8, $r1x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+8(SB)/8, $r2x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+16(SB)/8, $r3x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+24(SB)/8, $r4x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+32(SB)/8, $r5x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+40(SB)/8, $r6x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+48(SB)/8, $r7x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+56(SB)/8, $r8x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+64(SB)/8, $r9x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+72(SB)/8, $r10x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+80(SB)/8, $r11x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+88(SB)/8, $r12x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+120(SB)/8, $r1x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+128(SB)/8, $r2x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+136(SB)/8, $r3x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+144(SB)/8, $r4x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+152(SB)/8, $r5x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+160(SB)/8, $r6x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+240(SB)/8, $c1x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+248(SB)/8, $c2x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+256(SB)/8, $c3x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+264(SB)/8, $c4x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+272(SB)/8, $c5x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+280(SB)/8, $c6x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+288(SB)/8, $c7x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+296(SB)/8, $c8x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+304(SB)/8, $c9x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+312(SB)/8, $c10x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+320(SB)/8, $c11x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+328(SB)/8, $c12x1_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+360(SB)/8, $c1x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+368(SB)/8, $c2x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+376(SB)/8, $c3x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+384(SB)/8, $c4x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+392(SB)/8, $c5x2_pairs_avx2<>(SB)
-DATA tiles_pairs_avx2<>+400(SB)/8, $c6x2_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+0(SB)/8, $r1x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+8(SB)/8, $r2x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+16(SB)/8, $r3x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+24(SB)/8, $r4x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+32(SB)/8, $r5x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+40(SB)/8, $r6x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+48(SB)/8, $r7x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+56(SB)/8, $r8x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+64(SB)/8, $r9x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+72(SB)/8, $r10x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+80(SB)/8, $r11x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+88(SB)/8, $r12x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+120(SB)/8, $r1x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+128(SB)/8, $r2x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+136(SB)/8, $r3x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+144(SB)/8, $r4x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+152(SB)/8, $r5x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+160(SB)/8, $r6x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+240(SB)/8, $c1x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+248(SB)/8, $c2x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+256(SB)/8, $c3x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+264(SB)/8, $c4x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+272(SB)/8, $c5x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+280(SB)/8, $c6x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+288(SB)/8, $c7x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+296(SB)/8, $c8x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+304(SB)/8, $c9x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+312(SB)/8, $c10x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+320(SB)/8, $c11x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+328(SB)/8, $c12x8_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+360(SB)/8, $c1x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+368(SB)/8, $c2x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+376(SB)/8, $c3x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+384(SB)/8, $c4x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+392(SB)/8, $c5x16_pairs_avx2<>(SB)
+DATA tiles_pairs_avx2<>+400(SB)/8, $c6x16_pairs_avx2<>(SB)
 GLOBL tiles_pairs_avx2<>(SB), RODATA, $480
 
 TEXT ·tile_pairs_avx2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	MOVQ 176(DI), AX
-	ADDQ AX, AX
-	CMPQ 168(DI), $8
-	JLE one_433
-	INCQ AX
-one_433:
+	IMULQ $2, AX
+	MOVQ 168(DI), DX
+	DECQ DX
+	SHRQ $3, DX
+	ADDQ DX, AX
 	IMULQ $15, AX
 	ADDQ 152(DI), AX
 	LEAQ tiles_pairs_avx2<>-8(SB), DX

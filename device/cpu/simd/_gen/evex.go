@@ -44,17 +44,22 @@ func (p place) gnu() string {
 	return fmt.Sprintf("%#x(%s)", p.disp, s)
 }
 
-// evex is an instruction of 512 bits in opcode map 0F38 without mask: reg = op(vvvv, rm).
+// evex is an instruction of 512 bits, or 256 where half, in opcode map 0F38 without mask: reg = op(vvvv, rm).
 type evex struct {
 	prefix    int // 1: 66, 2: F3, 3: F2
 	opcode    int
 	reg, vvvv int
+	half      bool
 }
 
 // head is the prefix for the inverted bits 3 of base or register (b) and of index or bit 4 of the register (x).
 func (e evex) head(b, x, broadcast int) []int {
 	not := func(bit int) int { return bit&1 ^ 1 }
-	return []int{0x62, not(e.reg>>3)<<7 | not(x)<<6 | not(b)<<5 | not(e.reg>>4)<<4 | 2, (e.vvvv&15^15)<<3 | 4 | e.prefix, 2<<5 | broadcast<<4 | not(e.vvvv>>4)<<3, e.opcode}
+	length := 2
+	if e.half {
+		length = 1
+	}
+	return []int{0x62, not(e.reg>>3)<<7 | not(x)<<6 | not(b)<<5 | not(e.reg>>4)<<4 | 2, (e.vvvv&15^15)<<3 | 4 | e.prefix, length<<5 | broadcast<<4 | not(e.vvvv>>4)<<3, e.opcode}
 }
 
 // registers encodes the form whose last operand is a register.
@@ -85,9 +90,14 @@ func (f *file) encoded(code []int, meaning string) {
 	f.op("%s // %s", strings.Join(s, "; "), meaning)
 }
 
-// dot adds the products of the pairs of b with that at p to the sums, all in registers of 512 bits but p.
-func (f *file) dot(p place, b, sum int) {
-	f.encoded(evex{prefix: 2, opcode: 0x52, reg: sum, vvvv: b}.broadcast(p), fmt.Sprintf("vdpbf16ps %s{1to16},%%zmm%d,%%zmm%d", p.gnu(), b, sum))
+// dot adds the products of the pairs of b with that at p to the sums, all in registers but p: of 512 bits, or 256 where half.
+func (f *file) dot(p place, b, sum int, half bool) {
+	lanes, reg := 16, "zmm"
+	if half {
+		lanes, reg = 8, "ymm"
+	}
+	meaning := fmt.Sprintf("vdpbf16ps %s{1to%d},%%%s%d,%%%s%d", p.gnu(), lanes, reg, b, reg, sum)
+	f.encoded(evex{prefix: 2, opcode: 0x52, reg: sum, vvvv: b, half: half}.broadcast(p), meaning)
 }
 
 // narrow rounds two registers of f32 to bf16; low goes to the lower half of dst.

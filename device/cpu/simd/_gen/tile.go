@@ -21,14 +21,34 @@ type tiler struct {
 	*file
 	isa
 	rows, vecs int
+	half       bool // the last vector of a row is half a register
 	byCols     bool // the elements of a that meet one row of b are adjacent
 	pairs      bool // an element of a or b is two numbers in bf16
 }
 
-func (t *tiler) sum(r, v int) string { return t.v(r*t.vecs + v) }
-func (t *tiler) b(v int) string      { return t.v(t.regs - 1 - v) }
+func (t *tiler) sum(r, v int) string { return t.vector(r*t.vecs+v, v) }
+func (t *tiler) b(v int) string      { return t.vector(t.regs-1-v, v) }
 func (t *tiler) elem() string        { return t.v(t.regs - 1 - t.vecs) }
 func (t *tiler) uppers() string      { return t.v(t.regs - 2 - t.vecs) } // for pairs: the mask of upper halves
+
+// halved reports whether vector v of a row is half a register.
+func (t *tiler) halved(v int) bool { return t.half && v == t.vecs-1 }
+
+// vector is register n as it holds vector v of a row.
+func (t *tiler) vector(n, v int) string {
+	if t.halved(v) {
+		return fmt.Sprintf("Y%d", n)
+	}
+	return t.v(n)
+}
+
+// columns is the width of a tile.
+func (t *tiler) columns() int {
+	if t.half {
+		return t.lanes*t.vecs - t.lanes/2
+	}
+	return t.lanes * t.vecs
+}
 
 // maxRows is the most rows of a tile of so many vectors.
 func maxRows(i isa, vecs int) int {
@@ -60,7 +80,7 @@ func (t *tiler) name() string {
 	if t.byCols {
 		form = "c"
 	}
-	return fmt.Sprintf("%s%dx%d_%s<>", form, t.rows, t.vecs, t.suffix())
+	return fmt.Sprintf("%s%dx%d_%s<>", form, t.rows, t.columns(), t.suffix())
 }
 
 func (t *tiler) suffix() string {
@@ -83,7 +103,7 @@ func (t *tiler) step(k int) {
 	for r := range t.rows {
 		if t.pairs {
 			for v := range t.vecs {
-				t.dot(t.elemAt(r, k), t.regs-1-v, r*t.vecs+v)
+				t.dot(t.elemAt(r, k), t.regs-1-v, r*t.vecs+v, t.halved(v))
 			}
 			continue
 		}
@@ -259,8 +279,9 @@ func (t *tiler) finish() {
 	t.op("MOVQ AX, BX")
 	for r := range t.rows {
 		for v := range t.vecs {
-			t.load(v, "BX", free)
-			t.op("VADDPS %s, %s, %s", free, t.sum(r, v), t.sum(r, v))
+			there := t.vector(t.regs-1, v)
+			t.load(v, "BX", there)
+			t.op("VADDPS %s, %s, %s", there, t.sum(r, v), t.sum(r, v))
 		}
 		if r+1 < t.rows {
 			t.op("ADDQ R9, BX")
@@ -353,6 +374,14 @@ func (t *tiler) store() {
 	t.at(end)
 }
 
+// widths is the shapes of rows, in steps of eight columns.
+func widths(i isa) []tiler {
+	if i == avx512 {
+		return []tiler{{vecs: 1, half: true}, {vecs: 1}, {vecs: 2, half: true}, {vecs: 2}}
+	}
+	return []tiler{{vecs: 1}, {vecs: 2}}
+}
+
 func tileFile(i isa) *file { return tilesOf(i, false) }
 
 func tilePairsFile(i isa) *file { return tilesOf(i, true) }
@@ -369,13 +398,13 @@ func tilesOf(i isa, pairs bool) *file {
 	}
 	var names []string
 	for _, byCols := range []bool{false, true} {
-		for vecs := 1; vecs <= 2; vecs++ {
+		for _, t := range widths(i) {
 			for rows := 1; rows <= 15; rows++ {
-				if rows > maxRows(i, vecs) {
+				if rows > maxRows(i, t.vecs) {
 					names = append(names, "")
 					continue
 				}
-				t := &tiler{file: f, isa: i, rows: rows, vecs: vecs, byCols: byCols, pairs: pairs}
+				t.file, t.isa, t.rows, t.byCols, t.pairs = f, i, rows, byCols, pairs
 				t.kernel()
 				names = append(names, t.name())
 			}
@@ -393,12 +422,11 @@ func tilesOf(i isa, pairs bool) *file {
 	f.text("·tile_"+suffix, 8)
 	f.op("MOVQ t+0(FP), DI")
 	f.op("MOVQ %d(DI), AX", tileByCols)
-	f.op("ADDQ AX, AX")
-	f.op("CMPQ %d(DI), $%d", tileWidth, i.lanes)
-	one := f.label("one")
-	f.op("JLE %s", one)
-	f.op("INCQ AX")
-	f.at(one)
+	f.op("IMULQ $%d, AX", len(widths(i)))
+	f.op("MOVQ %d(DI), DX", tileWidth)
+	f.op("DECQ DX")
+	f.op("SHRQ $3, DX")
+	f.op("ADDQ DX, AX")
 	f.op("IMULQ $15, AX")
 	f.op("ADDQ %d(DI), AX", tileRows)
 	f.op("LEAQ %s-8(SB), DX", table)
