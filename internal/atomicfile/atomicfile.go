@@ -21,7 +21,8 @@ type FS interface {
 	Remove(name string) error
 	// SyncDir makes what Create, Rename and Remove did in a directory last.
 	SyncDir(dir string) error
-	ReadFile(name string) ([]byte, error)
+	// ReadFile is a file's contents. On the way more, if not nil, is called with ever longer beginnings of them.
+	ReadFile(name string, more func(b []byte)) ([]byte, error)
 	// ReadDir is the names in a directory.
 	ReadDir(dir string) ([]string, error)
 	// MkdirAll makes a directory and those above it, and makes them last.
@@ -49,8 +50,38 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 // Remove is os.Remove.
 func (OS) Remove(name string) error { return os.Remove(name) }
 
-// ReadFile is os.ReadFile.
-func (OS) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+// ReadFile reads a file, some at a time.
+func (OS) ReadFile(name string, more func(b []byte)) ([]byte, error) {
+	if more == nil {
+		return os.ReadFile(name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was read only
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, info.Size()+1) // one more, so that the end is seen without growing
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := f.Read(b[len(b):min(len(b)+readPiece, cap(b))])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return nil, err
+		}
+		more(b)
+	}
+}
+
+const readPiece = 1 << 20 // bytes: what is done with them meanwhile finds them in a cache
 
 // MkdirAll makes a directory and those above it, and syncs the directories in which it made one; that in which dir
 // stands also if it made none, since whoever made dir may not have.

@@ -33,7 +33,7 @@ func TestWrite(t *testing.T) {
 	path := filepath.Join(dir, "x.bin")
 	for _, s := range []string{"one", "", "three"} {
 		require.NoError(t, atomicfile.Write(f, path, text(s)))
-		b, err := f.ReadFile(path)
+		b, err := f.ReadFile(path, nil)
 		require.NoError(t, err)
 		assert.Equal(t, s, string(b))
 	}
@@ -105,7 +105,7 @@ func TestEachStepFails(t *testing.T) {
 			assert.ErrorIs(t, err, errBroken, op)
 		}
 		assert.Equal(t, []string{"/d/x"}, d.Names(), op)
-		b, err := d.ReadFile("/d/x")
+		b, err := d.ReadFile("/d/x", nil)
 		require.NoError(t, err)
 		assert.Equal(t, want, string(b), op)
 	}
@@ -134,7 +134,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			d.CutAt(n)
 			err := atomicfile.Write(d, "/d/x", text("new", " and longer"))
 			after := d.Restart(loss)
-			b, rerr := after.ReadFile("/d/x")
+			b, rerr := after.ReadFile("/d/x", nil)
 			require.NoError(t, rerr, "cut at %d", n)
 			seen[string(b)]++
 			if err == nil {
@@ -158,16 +158,16 @@ func TestDiskForgetsWhatWasNotSynced(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, text("words")(f))
 	require.NoError(t, d.SyncDir("/d"))
-	b, err := d.Restart(faultfs.LoseNothing).ReadFile("/d/x")
+	b, err := d.Restart(faultfs.LoseNothing).ReadFile("/d/x", nil)
 	require.NoError(t, err)
 	assert.Equal(t, "words", string(b))
-	b, err = d.Restart(faultfs.LoseDataAndNames).ReadFile("/d/x")
+	b, err = d.Restart(faultfs.LoseDataAndNames).ReadFile("/d/x", nil)
 	require.NoError(t, err)
 	assert.Empty(t, b, "the name was synced, the words were not")
 	require.NoError(t, f.Sync())
 	require.NoError(t, d.Rename("/d/x", "/d/y"))
 	assert.Equal(t, []string{"/d/x"}, d.Restart(faultfs.LoseDataAndNames).Names(), "the new name was not synced")
-	b, err = d.Restart(faultfs.LoseData).ReadFile("/d/y")
+	b, err = d.Restart(faultfs.LoseData).ReadFile("/d/y", nil)
 	require.NoError(t, err)
 	assert.Equal(t, "words", string(b))
 }
@@ -179,7 +179,7 @@ func TestDiskFull(t *testing.T) {
 		d.Space(room)
 		assert.ErrorIs(t, atomicfile.Write(d, "/d/x", text("new")), faultfs.ErrFull)
 		assert.Equal(t, []string{"/d/x"}, d.Names())
-		b, err := d.ReadFile("/d/x")
+		b, err := d.ReadFile("/d/x", nil)
 		require.NoError(t, err)
 		assert.Equal(t, "old", string(b))
 	}

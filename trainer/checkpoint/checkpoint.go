@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -130,10 +129,14 @@ func (c *Checkpoint) Encode() ([]byte, error) {
 const damaged = "the file is damaged; use another checkpoint, such as best.safetensors or last.safetensors beside it"
 
 // Decode reads what Encode wrote. A file of which a single byte is not as it was written is an error.
-func Decode(b []byte) (*Checkpoint, error) { return decode(b, true) }
+func Decode(b []byte) (*Checkpoint, error) {
+	d := newDigester()
+	d.more(b)
+	return decode(b, d.sum(), true)
+}
 
-// decode leaves out the optimiser's state if optim is false.
-func decode(b []byte, optim bool) (*Checkpoint, error) {
+// decode leaves out the optimiser's state if optim is false. data is the digest of all that follows the header.
+func decode(b []byte, data string, optim bool) (*Checkpoint, error) {
 	f, err := safetensors.Parse(b)
 	if err != nil {
 		return nil, fault.Usagef(damaged, "not a sound checkpoint: %w", err)
@@ -141,7 +144,7 @@ func decode(b []byte, optim bool) (*Checkpoint, error) {
 	if f.Metadata[keyMeta] == "" {
 		return nil, fault.Usagef("give a file that acumen train wrote", "a safetensors file, but not a checkpoint of acumen")
 	}
-	if err := checkSeal(f, b); err != nil {
+	if err := checkSeal(f, b, data); err != nil {
 		return nil, err
 	}
 	c := &Checkpoint{Weights: map[string]*tensor.Dense{}, Optim: map[string]map[string]*tensor.Dense{}, Progress: json.RawMessage(f.Metadata[keyProgress])}
@@ -243,14 +246,16 @@ func Load(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path,
 func LoadWeights(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, false) }
 
 func load(f atomicfile.FS, path string, optim bool) (*Checkpoint, error) {
-	b, err := f.ReadFile(path)
+	d := newDigester()
+	b, err := f.ReadFile(path, d.more)
+	data := d.sum()
 	if os.IsNotExist(err) {
 		return nil, fault.Usagef("give the path of a file that acumen train wrote, such as runs/lenet5-001/best.safetensors", "%s: there is no such file", path)
 	}
 	if err != nil {
 		return nil, fault.Usagef("see whether it can be read", "%w", err)
 	}
-	c, err := decode(b, optim)
+	c, err := decode(b, data, optim)
 	if err != nil {
 		return nil, fault.New(fault.Usage, fault.HintOf(err), "%s: %w", path, err)
 	}
@@ -321,9 +326,9 @@ func single(shape []int) bool { return !slices.ContainsFunc(shape, func(n int) b
 func finite(d *tensor.Dense) bool {
 	switch x := d.Data().(type) {
 	case []float32:
-		return !slices.ContainsFunc(x, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) })
+		return !slices.ContainsFunc(x, func(v float32) bool { return v-v != 0 })
 	case []float64:
-		return !slices.ContainsFunc(x, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+		return !slices.ContainsFunc(x, func(v float64) bool { return v-v != 0 })
 	}
 	return true
 }

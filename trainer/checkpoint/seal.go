@@ -67,8 +67,9 @@ func seal(f *safetensors.File) (err error) {
 	return err
 }
 
-// checkSeal checks that f, read from b, is what seal left, and that b is f's bytes as Write gives them.
-func checkSeal(f *safetensors.File, b []byte) error {
+// checkSeal checks that f, read from b, is what seal left, and that b is f's bytes as Write gives them; data is the digest
+// of those after the header.
+func checkSeal(f *safetensors.File, b []byte, data string) error {
 	unsound := func(err error) error { return fault.Usagef(damaged, "not a sound checkpoint: %w", err) }
 	was := f.Metadata[keyHeaderDigest]
 	now, err := headerDigest(f)
@@ -83,12 +84,43 @@ func checkSeal(f *safetensors.File, b []byte) error {
 	if now != was || !bytes.HasPrefix(b, h) {
 		return fault.Usagef(damaged, "not a sound checkpoint: its header (metadata and table of tensors) does not match its SHA-256")
 	}
-	data, err := dataDigest(f)
-	if err != nil {
-		return unsound(err)
-	}
 	if data != f.Metadata[keyDataDigest] {
 		return fault.Usagef(damaged, "not a sound checkpoint: its data (the tensors, from byte %d on) does not match its SHA-256", len(h))
 	}
 	return nil
+}
+
+// digester hashes what follows the header of a safetensors file while that is read.
+type digester struct {
+	read chan []byte // ever longer beginnings
+	data hash.Hash
+	done chan struct{}
+}
+
+func newDigester() *digester {
+	d := &digester{read: make(chan []byte, 1), data: sha256.New(), done: make(chan struct{})}
+	go func() {
+		defer close(d.done)
+		at := uint64(0) // of what is to be hashed next
+		for b := range d.read {
+			if at == 0 && len(b) >= 8 {
+				at = 8 + binary.LittleEndian.Uint64(b)
+			}
+			if at >= 8 && at < uint64(len(b)) {
+				d.data.Write(b[at:])
+				at = uint64(len(b))
+			}
+		}
+	}()
+	return d
+}
+
+// more takes what has been read so far.
+func (d *digester) more(b []byte) { d.read <- b }
+
+// sum is the digest, once all is read.
+func (d *digester) sum() string {
+	close(d.read)
+	<-d.done
+	return hex.EncodeToString(d.data.Sum(nil))
 }
