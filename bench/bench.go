@@ -44,7 +44,7 @@ type bench struct {
 func newBench(o options, place setup.Place, out, log io.Writer) *bench {
 	b := &bench{o: o, place: place, out: out, log: log, machine: thisMachine(), ours: subject.New("cpu"), peers: map[string]*peer.Peer{}, missing: map[string]error{}}
 	b.ref = referenceFor(b.machine)
-	b.pace = pace{rounds: o.rounds, visit: 300 * time.Millisecond, budget: time.Minute}
+	b.pace = pace{rounds: o.rounds, visit: 300 * time.Millisecond, rest: 100 * time.Millisecond, budget: time.Minute}
 	if o.quick {
 		b.pace.visit, b.pace.budget = 60*time.Millisecond, 2*time.Second
 	}

@@ -24,6 +24,7 @@ type side struct {
 type pace struct {
 	rounds int
 	visit  time.Duration // what a visit's timed calls should take together
+	rest   time.Duration // before each visit: threads of the side before wait for work on a processor before they sleep
 	budget time.Duration // for one side's visits to one case; the visits may then be fewer than rounds
 }
 
@@ -55,6 +56,7 @@ func (p pace) compare(c peer.Case, threads int, sides []side) []timing {
 	}
 	all, states := make([]timing, len(sides)), make([]state, len(sides))
 	ask := func(i, skip, timed int) (time.Duration, bool) {
+		time.Sleep(p.rest)
 		began := time.Now()
 		d, err := sides[i].Time(c, threads, skip, timed)
 		states[i].spent += time.Since(began)

@@ -74,7 +74,7 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 	}}}
 	if g.aside {
 		d.shared(g.splits * g.n * sizeOf[T]())
-		phases = append(phases, phase{n: c.groups * c.og, run: func(o, _ int) { g.collect(o) }})
+		phases = append(phases, g.collect())
 	}
 	d.enqueue("Conv2DGradWeight", []device.View{dw}, []device.View{x, dy}, c.flops(), phases...)
 }
@@ -288,29 +288,43 @@ func (g *weightGrad[T]) segs(s []simd.Seg, tile *simd.Tile[T], t, n, i0, i1, lo 
 	return s
 }
 
-// collect is dw = the sums of all splits + beta dw, for output channel o.
-func (g *weightGrad[T]) collect(o int) {
-	k := g.taps * g.xc
-	w := g.dw[o*k:][:k]
-	from, step := o*k, 1
+// collect is dw = the sums of all splits + beta dw.
+func (g *weightGrad[T]) collect() phase {
+	k, og := g.taps*g.xc, g.c.og
+	const rows = 32 // of a part, across: (row, channel of dy) is turned
 	if g.across {
-		from, step = o/g.c.og*k*g.c.og+o%g.c.og, g.c.og
+		return phase{n: g.c.groups * ceil(k, rows), run: func(part, _ int) {
+			group, at := part/ceil(k, rows), part%ceil(k, rows)*rows
+			n := min(rows, k-at)
+			sums, w := g.sum((group*k+at)*og, n*og), g.dw[group*og*k+at:]
+			if g.beta == 0 {
+				simd.Transpose(g.level, w, sums, n, og, k, og)
+				return
+			}
+			for i := range n {
+				for o, v := range sums[i*og:][:og] {
+					w[o*k+i] = v + g.beta*w[o*k+i]
+				}
+			}
+		}}
 	}
-	m := simd.Map[T]{Level: g.level}
-	if step == 1 {
-		sums := sharedOf[T](g.d, 0, g.n)[from:][:k]
-		for s := 1; s < g.splits; s++ {
-			m.Add(sums, sums, sharedOf[T](g.d, s*g.n*sizeOf[T](), g.n)[from:][:k])
+	return phase{n: g.c.groups * og, run: func(o, _ int) {
+		sums, w := g.sum(o*k, k), g.dw[o*k:][:k]
+		if g.beta == 0 {
+			copy(w, sums)
+			return
 		}
+		for i, v := range sums {
+			w[i] = v + g.beta*w[i]
+		}
+	}}
+}
+
+// sum is n sums from at on of all splits together.
+func (g *weightGrad[T]) sum(at, n int) []T {
+	sums, m := sharedOf[T](g.d, 0, g.n)[at:][:n], simd.Map[T]{Level: g.level}
+	for s := 1; s < g.splits; s++ {
+		m.Add(sums, sums, sharedOf[T](g.d, s*g.n*sizeOf[T](), g.n)[at:][:n])
 	}
-	for i, v := range w {
-		sum := sharedOf[T](g.d, 0, g.n)[from+i*step]
-		for s := 1; s < g.splits && step != 1; s++ {
-			sum += sharedOf[T](g.d, s*g.n*sizeOf[T](), g.n)[from+i*step]
-		}
-		if g.beta != 0 {
-			sum += g.beta * v
-		}
-		w[i] = sum
-	}
+	return sums
 }

@@ -68,7 +68,7 @@ func conv2DGradWeightWinograd(d *Device, c *conv, s *scheme, dw, x, dy device.Vi
 	if g.aside {
 		d.shared(g.splits * g.n * 4)
 		sums := &weightGrad[float32]{d: d, level: g.level, c: *c, dw: g.dw, beta: g.beta, n: g.n, taps: s.r * s.r, xc: c.cg, across: g.across, splits: g.splits}
-		phases = append(phases, phase{n: c.groups * c.og, run: func(o, _ int) { sums.collect(o) }})
+		phases = append(phases, sums.collect())
 	}
 	d.enqueue("Conv2DGradWeight", []device.View{dw}, []device.View{x, dy}, c.flops(), phases...)
 }
