@@ -70,14 +70,15 @@ func (OS) ReadFile(name string, more func(b []byte)) ([]byte, error) {
 			b = append(b, 0)[:len(b)]
 		}
 		n, err := f.Read(b[len(b):min(len(b)+readPiece, cap(b))])
-		b = b[:len(b)+n]
+		if b = b[:len(b)+n]; n > 0 {
+			more(b)
+		}
 		switch {
 		case err == io.EOF:
 			return b, nil
 		case err != nil:
 			return nil, err
 		}
-		more(b)
 	}
 }
 
