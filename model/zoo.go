@@ -36,10 +36,10 @@ var lists = map[string]string{
 		{conv2d: {out: 64, pad: same, bias: false}}, {maxpool: 2}, batchnorm, relu, flatten, {linear: CLASSES}]`,
 
 	// In the manner of VGG (Simonyan and Zisserman, arXiv 1409.1556): pairs of 3x3 convolutions, width doubling as the
-	// picture halves, with batch norm and dropout.
-	"cnn": `[{conv2d: {out: 32, pad: same, bias: false}}, batchnorm, relu, {conv2d: {out: 32, pad: same, bias: false}}, batchnorm, relu, {maxpool: 2}, {dropout: 0.1},
-		{conv2d: {out: 64, pad: same, bias: false}}, batchnorm, relu, {conv2d: {out: 64, pad: same, bias: false}}, batchnorm, relu, {maxpool: 2}, {dropout: 0.2},
-		{conv2d: {out: 128, pad: same, bias: false}}, batchnorm, relu, {conv2d: {out: 128, pad: same, bias: false}}, batchnorm, relu, {maxpool: 2}, {dropout: 0.3},
+	// picture halves, with batch norm, and dropout behind the second and the third.
+	"cnn": `[{conv2d: {out: 32, pad: same, bias: false}}, batchnorm, relu, {conv2d: {out: 32, pad: same, bias: false}}, batchnorm, relu, {maxpool: 2},
+		{conv2d: {out: 64, pad: same, bias: false}}, batchnorm, relu, {conv2d: {out: 64, pad: same, bias: false}}, batchnorm, relu, {maxpool: 2}, {dropout: 0.1},
+		{conv2d: {out: 128, pad: same, bias: false}}, batchnorm, relu, {conv2d: {out: 128, pad: same, bias: false}}, batchnorm, relu, {maxpool: 2}, {dropout: 0.2},
 		flatten, {linear: CLASSES}]`,
 }
 
