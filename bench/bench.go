@@ -162,7 +162,7 @@ func (b *bench) header() error {
 		return err
 	}
 	fmt.Fprintf(b, "* command: `%s`\n", strings.TrimSpace(b.o.command))
-	fmt.Fprintf(b, "* medians of %d visits, acumen and its peers in turn; a star marks fewer; ratio = acumen's speed / the peer's; in brackets the share of the peak\n", b.o.rounds)
+	fmt.Fprintf(b, "* medians of %d visits, acumen and its peers in turn; a star marks fewer; ratio = acumen's speed / the peer's; in brackets the share of the peak, which is measured in turn with them\n", b.o.rounds)
 	b.say("peaks")
 	rounds := 9
 	if b.o.quick {
@@ -210,6 +210,10 @@ func (b *bench) table(ctx context.Context, t *table) error {
 			}
 			b.say("%s: %s, %s", t.name, e.label, plural(n, "thread"))
 			r := result{entry: e, threads: n, times: map[string]timing{}}
+			sides := sides
+			if kind := t.kind(n, b.rates); e.flops > 0 && b.rates.Of(kind, n) > 0 {
+				sides = slices.Insert(slices.Clone(sides), 1, side{thePeak, ceiling{kind}})
+			}
 			for i, x := range b.pace.compare(e.c, n, sides) {
 				r.times[sides[i].name] = x
 				var lacks *peer.LacksError
@@ -226,7 +230,7 @@ func (b *bench) table(ctx context.Context, t *table) error {
 		}
 	}
 	b.void = append(b.void, b.ref.slow(t, results)...)
-	b.floors = append(b.floors, t.floors(results, b.rates, b.kind())...)
+	b.floors = append(b.floors, t.floors(results, b.kind())...)
 	if err := t.write(b, results, b.rates, b.o.rounds); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func benchmark(b *testing.B, name string) {
 					second := b.Elapsed().Seconds() / float64(b.N)
 					b.ReportMetric(e.work/second/t.scale, strings.ReplaceAll(t.unit, " ", ""))
 					r := result{e, n, nil}
-					if share := t.share(r, e.work/second/t.scale, rates); share > 0 {
+					if share := t.part(r, e.work/second/t.scale, rates); share > 0 {
 						b.ReportMetric(100*share, "%peak")
 					}
 				})

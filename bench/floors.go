@@ -5,8 +5,6 @@ import (
 	"io"
 	"math"
 	"strings"
-
-	"github.com/acumen-ml/acumen/bench/peak"
 )
 
 // floor is a number that acumen is to reach, and what it reached.
@@ -22,7 +20,7 @@ func (f floor) met() bool { return f.have >= f.want }
 const zen5 = "AMD EPYC, Zen 5"
 
 // floors are those of a table, of what was measured of it. kind is the machine's.
-func (t *table) floors(results []result, rates peak.Rates, kind string) []floor {
+func (t *table) floors(results []result, kind string) []floor {
 	var all []floor
 	// add puts what f finds in the results with so many threads against want; NaN: nothing was measured.
 	add := func(what string, threads int, want, have float64) {
@@ -51,7 +49,7 @@ func (t *table) floors(results []result, rates peak.Rates, kind string) []floor 
 			return x
 		}
 		share := func(name string) func(result) float64 {
-			return func(r result) float64 { return t.share(r, t.speed(r, name), rates) }
+			return func(r result) float64 { return t.share(r, name) }
 		}
 		to := func(peers ...string) func(result) float64 {
 			return func(r result) float64 { return t.ratioTo(r, peers...) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/acumen-ml/acumen/bench/peak"
 	"github.com/acumen-ml/acumen/bench/peer"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // Names of those that are compared.
@@ -20,6 +21,7 @@ const (
 	openBLAS = "OpenBLAS"
 	gonum    = "gonum"
 	gomlx    = "gomlx"
+	thePeak  = "peak" // a ceiling
 )
 
 // table is cases that are compared with the same peers.
@@ -57,12 +59,33 @@ func (t *table) best(r result, name string) float64 {
 	return 0
 }
 
-// share is the part of the peak that a speed of r is, 0 if that is not known.
-func (t *table) share(r result, speed float64, rates peak.Rates) float64 {
-	top := rates.F32(r.threads)
-	if t.peak != "" {
-		top = rates.Of(t.peak, r.threads)
+// kind is the peak that a table's cases are held against; with AVX-512 switched off, AVX2's.
+func (t *table) kind(threads int, rates peak.Rates) peak.Kind {
+	switch {
+	case t.peak != "":
+		return t.peak
+	case simd.Active() == simd.AVX2 || rates.Of(peak.FMA256, threads) > rates.Of(peak.FMA512, threads):
+		return peak.FMA256
 	}
+	return peak.FMA512
+}
+
+// share is the part of the peak that a side reaches, the median over visits of both that followed each other; 0 if it is not
+// known.
+func (t *table) share(r result, name string) float64 {
+	var top []float64
+	for _, s := range r.times[thePeak].seconds {
+		top = append(top, s*r.flops/1e9)
+	}
+	if x := ratio(r.times[name].seconds, top); x > 0 {
+		return x
+	}
+	return 0
+}
+
+// part is the part of the highest peak seen that a speed of r is, 0 if that is not known.
+func (t *table) part(r result, speed float64, rates peak.Rates) float64 {
+	top := rates.Of(t.kind(r.threads, rates), r.threads)
 	if r.flops == 0 || top == 0 {
 		return 0
 	}
@@ -103,7 +126,8 @@ func number(x float64) string {
 }
 
 // cell is a speed, with its share of the peak if that is known, and a star if there were fewer visits than asked for.
-func (t *table) cell(r result, name string, speed float64, rates peak.Rates, rounds int) string {
+func (t *table) cell(r result, name string, rounds int) string {
+	speed := t.speed(r, name)
 	if speed == 0 {
 		return "-"
 	}
@@ -111,10 +135,15 @@ func (t *table) cell(r result, name string, speed float64, rates peak.Rates, rou
 	if n := len(r.times[name].seconds); n < rounds {
 		s += "*"
 	}
-	if f := t.share(r, speed, rates); f > 0 {
-		s += fmt.Sprintf(" (%.2f)", f)
+	return s + bracket(t.share(r, name))
+}
+
+// bracket is a share of the peak behind a speed.
+func bracket(share float64) string {
+	if share > 0 {
+		return fmt.Sprintf(" (%.2f)", share)
 	}
-	return s
+	return ""
 }
 
 // write makes the table in Markdown.
@@ -131,12 +160,13 @@ func (t *table) write(w io.Writer, results []result, rates peak.Rates, rounds in
 	}
 	rows := [][]string{head}
 	for _, r := range results {
-		row := []string{r.label, fmt.Sprint(r.threads), t.cell(r, acumen, t.speed(r, acumen), rates, rounds)}
+		row := []string{r.label, fmt.Sprint(r.threads), t.cell(r, acumen, rounds)}
 		if len(t.peers) == 0 {
-			row = append(row, t.cell(r, acumen, t.best(r, acumen), rates, 0))
+			best := t.best(r, acumen)
+			row = append(row, number(best)+bracket(t.part(r, best, rates)))
 		}
 		for _, p := range t.peers {
-			row = append(row, t.cell(r, p, t.speed(r, p), rates, rounds), number(t.ratioTo(r, p)))
+			row = append(row, t.cell(r, p, rounds), number(t.ratioTo(r, p)))
 		}
 		if len(t.better) > 0 {
 			row = append(row, number(t.ratioTo(r, t.better...)))

@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/acumen-ml/acumen/bench/peak"
 	"github.com/acumen-ml/acumen/bench/peer"
 )
 
@@ -19,6 +20,17 @@ type side struct {
 	name string
 	contender
 }
+
+// ceiling is the arithmetic in registers that a case is held against, visited as the sides are: what slows the machine for
+// a while slows it, too. A call of it is a billion operations.
+type ceiling struct{ kind peak.Kind }
+
+func (c ceiling) Time(_ peer.Case, threads, skip, calls int) (time.Duration, error) {
+	peak.Arithmetic(c.kind, threads, 1e9*float64(skip))
+	return peak.Arithmetic(c.kind, threads, 1e9*float64(calls)) / time.Duration(calls), nil
+}
+
+func (ceiling) Drop() error { return nil }
 
 // pace is how visits are made.
 type pace struct {

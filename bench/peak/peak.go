@@ -95,6 +95,18 @@ func Measure(threads []int, rounds int) Rates {
 	return all
 }
 
+// Arithmetic is how long so many threads, which start together, take for operations of kind k in registers. It is 0 if
+// this processor has no such kind.
+func Arithmetic(k Kind, threads int, operations float64) time.Duration {
+	all, _ := loops(0)
+	f := all[k]
+	if f == nil {
+		return 0
+	}
+	n := max(1, int(operations/float64(threads)/f(0, 1)))
+	return time.Duration(operations / together(f, n, threads))
+}
+
 // calibrate is the number of rounds that fill a visit.
 func calibrate(f loop) int {
 	n := 1

@@ -31,6 +31,7 @@ func stream(a, b, c []float32, s float32)
 // elements of each array of a triad: 64 MiB, beyond every cache.
 const elements = 16 << 20
 
+// loops are those that this processor has: without threads, the ones that stay in registers.
 func loops(threads int) (map[Kind]loop, []Kind) {
 	all, order := map[Kind]loop{}, []Kind{}
 	add := func(has bool, k Kind, f loop) {
@@ -47,7 +48,7 @@ func loops(threads int) (map[Kind]loop, []Kind) {
 		dot512(n<<10, 0x3f7f3f7f, 0x3a003a00) // .996 and .000488
 		return float64(n<<10) * 24 * 32 * 2
 	})
-	if avx2 {
+	if avx2 && threads > 0 {
 		arrays := make([][3][]float32, threads)
 		for i := range arrays {
 			for k := range arrays[i] {

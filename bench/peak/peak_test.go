@@ -30,3 +30,13 @@ func TestMeasure(t *testing.T) {
 	assert.GreaterOrEqual(t, r.F32(1), r.Of(FMA256, 1))
 	assert.GreaterOrEqual(t, r.Bandwidth(2), r.Of(Triad, 2))
 }
+
+func TestArithmetic(t *testing.T) {
+	_, order := loops(0)
+	assert.NotContains(t, order, Triad, "it needs memory")
+	for _, k := range order {
+		assert.Positive(t, Arithmetic(k, 2, 1e7), k)
+	}
+	assert.Zero(t, Arithmetic(Stream, 1, 1e9))
+	assert.Zero(t, Arithmetic("none", 1, 1e9))
+}
