@@ -80,7 +80,7 @@ func batchNormStats[T float](d *Device, mean, variance, x device.View) {
 		n: b.n,
 		run: func(part, worker int) {
 			lo, rows := b.rows(part)
-			sums, shift := scratchOf[float64](d, worker, 2*w), cast[T](d.perWorker[worker][2*w*8:])[:w]
+			sums, shift := scratchOf[float64](d, worker, 2*w), cast[T](d.perWorker[worker].data[2*w*8:])[:w]
 			copy(shift, xs[lo*ld:][:c])
 			first := min(rows, 32*b.long)
 			channelSums(&b, sums, xs, shift, lo, first, ld)
@@ -245,7 +245,7 @@ func batchNormGrad[T float](d *Device, dx, dgamma, dbeta, dy, x, mean, rstd, gam
 	d.reserve(2 * w * 8)
 	d.shared(b.n*2*c*8 + 4*w*sizeOf[T]())
 	parameters := func() (mu, k, a, b []T) { // dx = k dy + a + b (x-mean)
-		all := cast[T](d.common)[:4*w]
+		all := sharedOf[T](d, 0, 4*w)
 		return all[:w], all[w : 2*w], all[2*w : 3*w], all[3*w:]
 	}
 	blockSums := func(part int) (sum, dot []float64) {

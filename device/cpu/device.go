@@ -59,8 +59,8 @@ type Device struct {
 	rec     *graph
 	illegal error // the first call that may not be captured, or a hook's error while capturing
 
-	perWorker [][]byte // scratch of each worker
-	common    []byte   // scratch of all
+	perWorker []scratch
+	common    scratch // of all
 	tickets   []*ticket
 	bf16      bool  // products round their factors, see BF16Products
 	plan      *plan // nil: memory is there, and calls compute
@@ -75,7 +75,7 @@ func Open(o device.Options) *Device {
 		n = runtime.GOMAXPROCS(0)
 	}
 	off, _ := winogradOff()
-	return &Device{pool: newPool(n), perWorker: make([][]byte, n), mems: map[*memory]struct{}{}, noWinograd: off}
+	return &Device{pool: newPool(n), perWorker: make([]scratch, n), mems: map[*memory]struct{}{}, noWinograd: off}
 }
 
 // Name is "cpu".
@@ -133,7 +133,10 @@ func (d *Device) Close() error {
 	if d.plan == nil {
 		d.pool.close()
 	}
-	d.common, d.perWorker = nil, nil
+	for i := range d.perWorker {
+		d.perWorker[i].drop()
+	}
+	d.common.drop()
 	for m := range d.mems {
 		m.drop()
 	}

@@ -168,27 +168,50 @@ func nowhere[T any](v device.View) []T {
 	return *(*[]T)(unsafe.Pointer(&header))
 }
 
+// scratch is memory between the parts of a kernel. What a second-level cache is to hold lies on a large page: of small ones,
+// which lie anywhere, some meet in the same sets, more or fewer from run to run.
+type scratch struct {
+	data    []byte
+	release func() // nil: the collector gives it back
+}
+
+// grow makes sure that there are bytes of s, where kernels run at all. What was there is lost.
+func (d *Device) grow(s *scratch, bytes int) {
+	if len(s.data) >= bytes || d.plan != nil {
+		return
+	}
+	s.drop()
+	if bytes >= offHeap/4 {
+		if data, release, err := pages(bytes); err == nil {
+			s.data, s.release = data, release
+			return
+		}
+	}
+	s.data = aligned(bytes)
+}
+
+func (s *scratch) drop() {
+	if s.release != nil {
+		s.release()
+	}
+	*s = scratch{}
+}
+
 // reserve makes sure that each worker has bytes of scratch. It belongs before enqueue, so that running allocates nothing.
 func (d *Device) reserve(bytes int) {
-	for i, b := range d.perWorker {
-		if len(b) < bytes {
-			d.perWorker[i] = aligned(bytes)
-		}
+	for i := range d.perWorker {
+		d.grow(&d.perWorker[i], bytes)
 	}
 }
 
 // scratchOf is n elements of worker's scratch.
-func scratchOf[T any](d *Device, worker, n int) []T { return cast[T](d.perWorker[worker])[:n] }
+func scratchOf[T any](d *Device, worker, n int) []T { return cast[T](d.perWorker[worker].data)[:n] }
 
 // shared makes sure that there are bytes of scratch that all parts of a kernel see.
-func (d *Device) shared(bytes int) {
-	if len(d.common) < bytes {
-		d.common = aligned(bytes)
-	}
-}
+func (d *Device) shared(bytes int) { d.grow(&d.common, bytes) }
 
 // sharedOf is n elements of the common scratch from byte off on.
-func sharedOf[T any](d *Device, off, n int) []T { return cast[T](d.common[off:])[:n] }
+func sharedOf[T any](d *Device, off, n int) []T { return cast[T](d.common.data[off:])[:n] }
 
 // ticket is a read that has already happened.
 type ticket struct {

@@ -12,9 +12,9 @@ const offHeap = 1 << 20
 // hugePage is the size of a large page; memory that begins on one is translated by one entry for each 2 MiB.
 const hugePage = 2 << 20
 
-// pages is n bytes of zeros outside the heap, and what gives them back.
+// pages is n bytes of zeros outside the heap, on large pages to the last, and what gives them back.
 func pages(n int) (data []byte, free func(), err error) {
-	all, err := unix.Mmap(-1, 0, n+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	all, err := unix.Mmap(-1, 0, ceil(n, hugePage)*hugePage+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, nil, err
 	}

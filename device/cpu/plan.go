@@ -14,7 +14,7 @@ type plannedDevice struct{ *Device }
 
 // Twin is a device that is not there of the same kind, without limit. Scratch of threads is not counted.
 func (d *Device) Twin() (device.Planned, error) {
-	return plannedDevice{&Device{perWorker: make([][]byte, 1), plan: &plan{math.MaxInt}}}, nil
+	return plannedDevice{&Device{perWorker: make([]scratch, 1), plan: &plan{math.MaxInt}}}, nil
 }
 
 // Limit sets how much memory there is.
