@@ -65,7 +65,9 @@ const (
 	matMulK     = 2304    // k of a block: sums are added to y once a block, and long ones hide what begins and ends them
 	matMulOwn   = 1 << 17 // elements of b that a part packs for itself: half of a second-level cache
 	matMulNear  = 3 << 15 // elements of panels of b that several tiles of rows pass by
-	matMulFew   = 16      // rows for which b is not packed if it lies row by row
+	matMulFew   = 16      // rows for which b is not packed if it lies row by row: it is read once
+	matMulSmall = 1 << 16 // elements of such a b that is not packed either
+	matMulPlain = 1 << 10 // rows for which wide tiles do without packing it
 	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
 	matMulParts = 16      // parts that a large product is cut into at least
 	matMulGap   = 16      // elements between packed rows of a, so that they do not crowd
@@ -151,9 +153,9 @@ func (p *product[T]) cut() (tiles, each int) {
 	for few() && p.mb > high {
 		p.mb = ceil(p.mb, 2)
 	}
-	p.plainB = p.per == 1 && p.b.s != nil && p.b.c == 1 && p.b.r >= 0 && m <= matMulFew
+	p.plainB = p.plain()
 	p.shared = !p.plainB && p.batches == 1 && m > p.mb
-	if !p.shared {
+	if !p.shared && (!p.plainB || m <= matMulFew) {
 		p.kb = blocks(k, p.per*8*width, 4)
 		p.nb = min(p.nb, blocks(n, matMulOwn/(8*width), width))
 	}
@@ -188,6 +190,27 @@ func (p *product[T]) cut() (tiles, each int) {
 	}
 	p.scratch = at
 	return tiles, each
+}
+
+// plain reports whether b is read where it lies. Packing reads and writes all of b once, from and to beyond the second-level
+// cache; without it every tile of rows reads lines far apart, which costs less the more rows a tile has.
+func (p *product[T]) plain() bool {
+	if p.per != 1 || p.b.s == nil || p.b.c != 1 || p.b.r < 0 {
+		return false
+	}
+	switch {
+	case p.m <= matMulFew:
+		return true
+	case p.n%8 != 0 && p.n < 4*p.level.Panel():
+		return false // each part would pack the last columns again
+	case p.n*p.k <= matMulSmall:
+		return true
+	case p.level != simd.AVX512:
+		return false
+	case p.b.r*sizeOf[T]()%line == 0:
+		return p.m <= matMulPlain
+	}
+	return p.m <= matMulPlain/2 // vectors that lie across two lines are read twice
 }
 
 // part computes output tile t.
