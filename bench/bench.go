@@ -69,7 +69,10 @@ func tableNames() []string {
 	for _, t := range tables(options{}) {
 		names = append(names, t.name)
 	}
-	return append(names, "processes", "step-profile")
+	for _, t := range processTables {
+		names = append(names, t.name)
+	}
+	return append(names, "step-profile")
 }
 
 // tables are those of cases.
@@ -121,7 +124,7 @@ func (b *bench) all(ctx context.Context) error {
 			return err
 		}
 	}
-	if b.o.wants("processes") && !b.o.quick {
+	if !b.o.quick {
 		if err := b.processes(ctx); err != nil {
 			return err
 		}

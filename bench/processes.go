@@ -93,32 +93,64 @@ func pick(all []sample, f func(sample) float64) []float64 {
 	return x
 }
 
-// processes measures what is seen from outside: time to a first step, memory, a prediction.
+// processTables are what is seen from outside: time to a first step, memory, a prediction.
+var processTables = []struct {
+	name, title string
+	rows        func(*bench, context.Context) ([][]string, error)
+}{
+	{"first-step", "From the start of a process to its first finished step, seconds", (*bench).firstSteps},
+	{"memory", "Peak resident size of a process after three steps, MiB", (*bench).memory},
+	{"predict", "`acumen predict` of one 32x32 picture, whole process, seconds", (*bench).predictions},
+}
+
 func (b *bench) processes(ctx context.Context) error {
-	if err := b.setUpPython(); err != nil {
-		return err
-	}
-	me, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	// trainers are processes that train for so many steps.
-	trainers := func(c peer.Case, threads, steps int) []process {
-		args := []string{"first-step", c.Net, fmt.Sprint(c.Batch), fmt.Sprint(threads), fmt.Sprint(steps)}
-		return []process{
-			func() *exec.Cmd { return exec.Command(me, args...) },
-			func() *exec.Cmd { return b.python.Command(setup.Tuned, "process.py", args...) },
-			func() *exec.Cmd { return b.python.Command(setup.Stock, "process.py", args...) },
+	for _, t := range processTables {
+		if !b.o.wants(t.name) {
+			continue
+		}
+		if err := b.setUpPython(); err != nil {
+			return err
+		}
+		rows, err := t.rows(b, ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "\n## %s\n\n", t.title)
+		if err := markdown(b, rows); err != nil {
+			return err
+		}
+		if err := b.save(); err != nil {
+			return err
 		}
 	}
-	head := []string{"", "threads", acumen, tuned, "ratio", stock, "ratio"}
-	rows := [][]string{head}
+	return nil
+}
+
+// trainers are processes of all sides that train for so many steps.
+func (b *bench) trainers(c peer.Case, threads, steps int) ([]process, error) {
+	me, err := os.Executable()
+	args := []string{"first-step", c.Net, fmt.Sprint(c.Batch), fmt.Sprint(threads), fmt.Sprint(steps)}
+	return []process{
+		func() *exec.Cmd { return exec.Command(me, args...) },
+		func() *exec.Cmd { return b.python.Command(setup.Tuned, "process.py", args...) },
+		func() *exec.Cmd { return b.python.Command(setup.Stock, "process.py", args...) },
+	}, err
+}
+
+var trainersHead = []string{"", "threads", acumen, tuned, "ratio", stock, "ratio"}
+
+func (b *bench) firstSteps(ctx context.Context) ([][]string, error) {
+	rows := [][]string{trainersHead}
 	for _, e := range []entry{netEntry("step", "cifar94", 256, "f32"), netEntry("step", "mlp", 128, "f32")} {
 		for _, n := range b.o.threads {
-			b.say("processes: first step of %s, %s", e.label, plural(n, "thread"))
-			all, err := alternate(ctx, 1, b.o.rounds, trainers(e.c, n, 1))
+			b.say("first-step: %s, %s", e.label, plural(n, "thread"))
+			sides, err := b.trainers(e.c, n, 1)
 			if err != nil {
-				return err
+				return nil, err
+			}
+			all, err := alternate(ctx, 1, b.o.rounds, sides)
+			if err != nil {
+				return nil, err
 			}
 			rows = append(rows, processRow(e.label, n, all, seconds))
 			want := 10.
@@ -130,38 +162,27 @@ func (b *bench) processes(ctx context.Context) error {
 			b.floors = append(b.floors, floor{"process start to first step of " + e.label + ", ratio to tuned", n, want, ratio(pick(all[0], seconds), pick(all[1], seconds))})
 		}
 	}
-	fmt.Fprint(b, "\n## From the start of a process to its first finished step, seconds\n\n")
-	if err := markdown(b, rows); err != nil {
-		return err
-	}
-	if err := b.save(); err != nil {
-		return err
-	}
-	rows = [][]string{head}
+	return rows, nil
+}
+
+func (b *bench) memory(ctx context.Context) ([][]string, error) {
+	rows := [][]string{trainersHead}
 	n := slices.Max(b.o.threads)
 	for _, e := range stepEntries() {
-		b.say("processes: memory of %s, %s", e.label, plural(n, "thread"))
-		all, err := alternate(ctx, 0, min(b.o.rounds, 3), trainers(e.c, n, 3)) // it varies little
+		b.say("memory: %s, %s", e.label, plural(n, "thread"))
+		sides, err := b.trainers(e.c, n, 3)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		all, err := alternate(ctx, 0, min(b.o.rounds, 3), sides) // it varies little
+		if err != nil {
+			return nil, err
 		}
 		mib := func(s sample) float64 { return s.peak / (1 << 20) }
 		rows = append(rows, processRow(e.label, n, all, mib))
 		b.floors = append(b.floors, floor{"peak resident size of " + e.label + ", stock's by acumen's", n, 1, ratio(pick(all[0], mib), pick(all[2], mib))})
 	}
-	fmt.Fprint(b, "\n## Peak resident size of a process after three steps, MiB\n\n")
-	if err := markdown(b, rows); err != nil {
-		return err
-	}
-	if err := b.save(); err != nil {
-		return err
-	}
-	rows, err = b.predictions(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprint(b, "\n## `acumen predict` of one 32x32 picture, whole process, seconds\n\n")
-	return markdown(b, rows)
+	return rows, nil
 }
 
 func processRow(label string, threads int, all [][]sample, f func(sample) float64) []string {
@@ -191,7 +212,7 @@ func (b *bench) predictions(ctx context.Context) ([][]string, error) {
 	}
 	rows := [][]string{{"", acumen, tuned, "ratio", stock, "ratio"}}
 	for _, net := range []string{"cifar94", "resnet18"} {
-		b.say("processes: predict, %s", net)
+		b.say("predict: %s", net)
 		run := filepath.Join(dir, net)
 		if err := train(ctx, net, run); err != nil {
 			return nil, err
