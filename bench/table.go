@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/acumen-ml/acumen/bench/peak"
 	"github.com/acumen-ml/acumen/bench/peer"
-	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // Names of those that are compared.
@@ -64,7 +64,7 @@ func (t *table) kind(threads int, rates peak.Rates) peak.Kind {
 	switch {
 	case t.peak != "":
 		return t.peak
-	case simd.Active() == simd.AVX2 || rates.Of(peak.FMA256, threads) > rates.Of(peak.FMA512, threads):
+	case os.Getenv("ACUMEN_SIMD") == "avx2" || rates.Of(peak.FMA256, threads) > rates.Of(peak.FMA512, threads):
 		return peak.FMA256
 	}
 	return peak.FMA512
