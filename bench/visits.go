@@ -47,8 +47,8 @@ func (p pace) calls(d time.Duration) (skip, timed int) {
 	if d <= 0 {
 		return 1, mostCalls
 	}
-	if d < p.visit/2 {
-		skip = 1
+	if d < 2*p.visit {
+		skip = 1 // after the rest, what a processor had in its caches is another's
 	}
 	return skip, max(1, min(mostCalls, int(p.visit/d)))
 }
