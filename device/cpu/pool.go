@@ -28,13 +28,15 @@ type sleeper struct {
 	_      [48]byte // a cache line each
 }
 
-// A worker that finds no new phase looks for about 200 microseconds, longer than the parts of a step that one thread does
-// alone; then it naps between looks, for 0.1 s in all; then it sleeps until it is woken. A goroutine that sleeps takes a
-// record from a list of the runtime's, which allocates when it is empty: in a step no worker should come to that.
+// A worker that finds no new phase looks for half a millisecond, longer than most parts that another is still busy with and
+// than what one thread does alone in a step; then it naps between looks, for 0.1 s in all; then it sleeps until it is woken. A
+// goroutine that sleeps takes a record from a list of the runtime's, which allocates when it is empty: in a step no worker
+// should come to that.
 const (
-	spins   = 40000
-	naps    = 100
-	longest = time.Millisecond
+	patience = 500 * time.Microsecond
+	looks    = 512 // between two looks at the clock
+	naps     = 100
+	longest  = time.Millisecond
 )
 
 func newPool(n int) *pool {
@@ -102,18 +104,25 @@ func (p *pool) work(w int) {
 	defer p.gone.Done()
 	me, seen := &p.sleepers[w], uint64(0)
 	for {
+		var began time.Time
+		napped := 0
 		for i := 1; p.state.Load()>>32 == seen; i++ {
-			if i%512 == 0 {
-				runtime.Gosched()
+			if i%looks != 0 {
+				continue
 			}
-			if i < spins {
+			runtime.Gosched()
+			if began.IsZero() {
+				began = time.Now()
+			}
+			if time.Since(began) < patience {
 				continue
 			}
 			if p.closed.Load() {
 				return
 			}
-			if n := i - spins; n < naps {
-				time.Sleep(min(longest, time.Duration(n+1)*50*time.Microsecond))
+			if napped < naps {
+				napped++
+				time.Sleep(min(longest, time.Duration(napped)*50*time.Microsecond))
 				continue
 			}
 			me.asleep.Store(true)
@@ -121,7 +130,7 @@ func (p *pool) work(w int) {
 				break
 			}
 			<-me.wake
-			i = 0
+			began, napped = time.Time{}, 0
 		}
 		if p.closed.Load() {
 			return
