@@ -52,12 +52,14 @@ func TestVisitsEnd(t *testing.T) {
 	bad := &fake{name: "B", takes: []time.Duration{time.Second}, fails: 2, log: &log}
 	p := pace{rounds: 5, visit: time.Second, budget: time.Minute}
 	got := p.compare(peer.Case{}, 1, []side{{"A", slow}, {"B", bad}})
-	assert.Equal(t, "A 0+1, B 0+1, B 0+1", strings.Join(log, ", "))
+	assert.Equal(t, "A 0+1, B 0+1, B 1+1", strings.Join(log, ", "))
 	assert.Equal(t, []float64{3600}, got[0].seconds, "one call beyond the budget is all that is measured")
 	require.ErrorContains(t, got[1].err, "paper jam")
 	assert.Empty(t, got[1].seconds)
 
-	skip, timed := p.calls(0)
+	skip, timed := p.calls(2 * time.Second)
+	assert.Equal(t, [2]int{0, 1}, [2]int{skip, timed}, "so long a call warms up by itself")
+	skip, timed = p.calls(0)
 	assert.Equal(t, [2]int{1, mostCalls}, [2]int{skip, timed})
 	skip, timed = p.calls(time.Nanosecond)
 	assert.Equal(t, [2]int{1, mostCalls}, [2]int{skip, timed})
