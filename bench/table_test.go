@@ -29,6 +29,7 @@ func results() (*table, []result, peak.Rates) {
 }
 
 func TestTable(t *testing.T) {
+	t.Setenv("ACUMEN_SIMD", "")
 	table, rows, rates := results()
 	var b strings.Builder
 	require.NoError(t, table.write(&b, rows, rates, 3))
