@@ -13,8 +13,9 @@ import (
 	"github.com/acumen-ml/acumen/internal/fault"
 )
 
-// hostBytes appends the elements of d, which must have the given shape, as a device keeps them in type t.
-func hostBytes(dst []byte, d *tensor.Dense, shape []int, t device.DType) ([]byte, error) {
+// hostBytes is the elements of d, which must have the given shape, as a device keeps them in type t: d's own memory where
+// that is so already.
+func hostBytes(d *tensor.Dense, shape []int, t device.DType) ([]byte, error) {
 	if d == nil {
 		return nil, fault.Usagef("initialise or load the network first", "it has no values")
 	}
@@ -27,22 +28,23 @@ func hostBytes(dst []byte, d *tensor.Dense, shape []int, t device.DType) ([]byte
 	if d.DataOrder().IsColMajor() {
 		return nil, fault.Usagef("give the elements row by row", "the elements lie column by column")
 	}
+	if x, ok := d.Data().([]float32); ok && t == device.F32 && len(x) > 0 && binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x)), nil // memory is as the device's
+	}
+	b := make([]byte, 0, elements(shape)*t.Size())
 	switch x := d.Data().(type) {
 	case []float32:
-		if t == device.F32 && len(x) > 0 && binary.NativeEndian.Uint16([]byte{1, 0}) == 1 { // memory is as the device's
-			return append(dst, unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x))...), nil
-		}
 		for _, f := range x {
-			dst = appendNumber(dst, float64(f), t)
+			b = appendNumber(b, float64(f), t)
 		}
 	case []float64:
 		for _, f := range x {
-			dst = appendNumber(dst, f, t)
+			b = appendNumber(b, f, t)
 		}
 	default:
 		return nil, fault.Usagef("use float32 or float64", "elements of type %s", d.Dtype())
 	}
-	return dst, nil
+	return b, nil
 }
 
 func appendNumber(dst []byte, f float64, t device.DType) []byte {

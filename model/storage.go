@@ -204,7 +204,7 @@ func (s *Storage) Set(flat device.View, path string, x *tensor.Dense) error {
 	if err != nil {
 		return err
 	}
-	b, err := hostBytes(make([]byte, 0, v.Bytes()), x, v.Shape(), v.Type)
+	b, err := hostBytes(x, v.Shape(), v.Type)
 	if err != nil {
 		return fmt.Errorf("parameter %s: %w", path, err)
 	}
@@ -215,40 +215,33 @@ func (s *Storage) Set(flat device.View, path string, x *tensor.Dense) error {
 	return nil
 }
 
-// Upload writes the host values of all parameters and buffers to W, Half, Run and Next.
+// Upload writes the host values of all parameters and buffers to W, Half, Run and Next. After an error those are as before.
 func (s *Storage) Upload() error {
-	all := make([]byte, s.W.Bytes())
+	params, buffers := make([][]byte, len(s.params)), make([][]byte, len(s.buffers))
+	var err error
 	for i, p := range s.net.params {
-		if err := put(all, s.params[i], p.Value, p.Shape, s.W.Type); err != nil {
+		if params[i], err = hostBytes(p.Value, p.Shape, s.W.Type); err != nil {
 			return fmt.Errorf("model %s: parameter %s: %w", s.net.Name, p.Path, err)
 		}
 	}
-	var run []byte
-	if s.Run.Valid() {
-		run = make([]byte, s.Run.Bytes())
-	}
 	for i, b := range s.net.buffers {
-		if err := put(run, s.buffers[i], b.Value, b.Shape, s.Run.Type); err != nil {
+		if buffers[i], err = hostBytes(b.Value, b.Shape, s.Run.Type); err != nil {
 			return fmt.Errorf("model %s: buffer %s: %w", s.net.Name, b.Path, err)
 		}
 	}
-	s.dev.Upload(s.W, all)
+	for i, b := range params { // each by itself: one array of all would be another copy of the network
+		s.dev.Upload(s.params[i].of(s.W, s.net.params[i].Shape), b)
+	}
+	for i, b := range buffers {
+		s.dev.Upload(s.buffers[i].of(s.Run, s.net.buffers[i].Shape), b)
+	}
 	if s.Half.Valid() {
 		s.dev.Copy(s.Half, s.W)
-	}
-	if s.Run.Valid() {
-		s.dev.Upload(s.Run, run)
 	}
 	if s.Next.Valid() {
 		s.dev.Copy(s.Next, s.Run)
 	}
 	return nil
-}
-
-func put(all []byte, at span, x *tensor.Dense, shape []int, t device.DType) error {
-	lo, hi := at.lo*t.Size(), at.hi*t.Size()
-	_, err := hostBytes(all[lo:lo:hi], x, shape, t)
-	return err
 }
 
 // Download waits for the device and gives all parameters and buffers new host values, float64 from f64, else float32.

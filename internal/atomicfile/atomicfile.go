@@ -2,6 +2,7 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +22,8 @@ type FS interface {
 	Remove(name string) error
 	// SyncDir makes what Create, Rename and Remove did in a directory last.
 	SyncDir(dir string) error
-	// ReadFile is a file's contents. On the way more, if not nil, is called with ever longer beginnings of them.
-	ReadFile(name string, more func(b []byte)) ([]byte, error)
+	// Open opens a file for reading.
+	Open(name string) (Reader, error)
 	// ReadDir is the names in a directory.
 	ReadDir(dir string) ([]string, error)
 	// MkdirAll makes a directory and those above it, and makes them last.
@@ -34,6 +35,14 @@ type File interface {
 	io.Writer
 	Sync() error
 	Close() error
+}
+
+// Reader is a file open for reading, at several places at once.
+type Reader interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the number of bytes that there were when it was opened.
+	Size() int64
 }
 
 // OS is the file system of the machine.
@@ -50,39 +59,36 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 // Remove is os.Remove.
 func (OS) Remove(name string) error { return os.Remove(name) }
 
-// ReadFile reads a file, some at a time.
-func (OS) ReadFile(name string, more func(b []byte)) ([]byte, error) {
-	if more == nil {
-		return os.ReadFile(name)
-	}
+// Open opens a file. One that is read in order only, as a pipe is, is read to its end first.
+func (OS) Open(name string) (Reader, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // it was read only
 	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	if err == nil && info.Mode().IsRegular() {
+		return regular{f, info.Size()}, nil
 	}
-	b := make([]byte, 0, info.Size()+1) // one more, so that the end is seen without growing
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := f.Read(b[len(b):min(len(b)+readPiece, cap(b))])
-		if b = b[:len(b)+n]; n > 0 {
-			more(b)
-		}
-		switch {
-		case err == io.EOF:
-			return b, nil
-		case err != nil:
-			return nil, err
-		}
+	var b []byte
+	if err == nil {
+		b, err = io.ReadAll(f)
 	}
+	return Bytes(b), errors.Join(err, f.Close())
 }
 
-const readPiece = 1 << 20 // bytes: what is done with them meanwhile finds them in a cache
+type regular struct {
+	*os.File
+	size int64
+}
+
+func (r regular) Size() int64 { return r.size }
+
+// Bytes is a Reader of what is in memory.
+func Bytes(b []byte) Reader { return memory{bytes.NewReader(b)} }
+
+type memory struct{ *bytes.Reader }
+
+func (memory) Close() error { return nil }
 
 // MkdirAll makes a directory and those above it, and syncs the directories in which it made one; that in which dir
 // stands also if it made none, since whoever made dir may not have.

@@ -2,6 +2,7 @@ package atomicfile_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -25,6 +26,16 @@ func text(parts ...string) func(io.Writer) error {
 	}
 }
 
+// read is a file's contents.
+func read(f atomicfile.FS, path string) ([]byte, error) {
+	r, err := f.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	return b, errors.Join(err, r.Close())
+}
+
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	var f atomicfile.OS
@@ -33,7 +44,7 @@ func TestWrite(t *testing.T) {
 	path := filepath.Join(dir, "x.bin")
 	for _, s := range []string{"one", "", "three"} {
 		require.NoError(t, atomicfile.Write(f, path, text(s)))
-		b, err := f.ReadFile(path, nil)
+		b, err := read(f, path)
 		require.NoError(t, err)
 		assert.Equal(t, s, string(b))
 	}
@@ -105,10 +116,31 @@ func TestEachStepFails(t *testing.T) {
 			assert.ErrorIs(t, err, errBroken, op)
 		}
 		assert.Equal(t, []string{"/d/x"}, d.Names(), op)
-		b, err := d.ReadFile("/d/x", nil)
+		b, err := read(d, "/d/x")
 		require.NoError(t, err)
 		assert.Equal(t, want, string(b), op)
 	}
+}
+
+// What is no plain file can be read all the same, if it has an end.
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	_, err := atomicfile.OS{}.Open(dir)
+	assert.Error(t, err, "a folder")
+	_, err = atomicfile.OS{}.Open(filepath.Join(dir, "none"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, text("through ", "a pipe")(w))
+	require.NoError(t, w.Close())
+	path := fmt.Sprintf("/dev/fd/%d", r.Fd())
+	if _, err := os.Stat(path); err == nil { // not every system has them
+		b, err := read(atomicfile.OS{}, path)
+		require.NoError(t, err)
+		assert.Equal(t, "through a pipe", string(b))
+	}
+	require.NoError(t, r.Close())
 }
 
 func TestSweep(t *testing.T) {
@@ -134,7 +166,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			d.CutAt(n)
 			err := atomicfile.Write(d, "/d/x", text("new", " and longer"))
 			after := d.Restart(loss)
-			b, rerr := after.ReadFile("/d/x", nil)
+			b, rerr := read(after, "/d/x")
 			require.NoError(t, rerr, "cut at %d", n)
 			seen[string(b)]++
 			if err == nil {
@@ -158,16 +190,16 @@ func TestDiskForgetsWhatWasNotSynced(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, text("words")(f))
 	require.NoError(t, d.SyncDir("/d"))
-	b, err := d.Restart(faultfs.LoseNothing).ReadFile("/d/x", nil)
+	b, err := read(d.Restart(faultfs.LoseNothing), "/d/x")
 	require.NoError(t, err)
 	assert.Equal(t, "words", string(b))
-	b, err = d.Restart(faultfs.LoseDataAndNames).ReadFile("/d/x", nil)
+	b, err = read(d.Restart(faultfs.LoseDataAndNames), "/d/x")
 	require.NoError(t, err)
 	assert.Empty(t, b, "the name was synced, the words were not")
 	require.NoError(t, f.Sync())
 	require.NoError(t, d.Rename("/d/x", "/d/y"))
 	assert.Equal(t, []string{"/d/x"}, d.Restart(faultfs.LoseDataAndNames).Names(), "the new name was not synced")
-	b, err = d.Restart(faultfs.LoseData).ReadFile("/d/y", nil)
+	b, err = read(d.Restart(faultfs.LoseData), "/d/y")
 	require.NoError(t, err)
 	assert.Equal(t, "words", string(b))
 }
@@ -179,7 +211,7 @@ func TestDiskFull(t *testing.T) {
 		d.Space(room)
 		assert.ErrorIs(t, atomicfile.Write(d, "/d/x", text("new")), faultfs.ErrFull)
 		assert.Equal(t, []string{"/d/x"}, d.Names())
-		b, err := d.ReadFile("/d/x", nil)
+		b, err := read(d, "/d/x")
 		require.NoError(t, err)
 		assert.Equal(t, "old", string(b))
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/acumen-ml/acumen/internal/fault"
 )
 
-// FromDense is d as F64, F32, I64, I32 or U8, whichever its elements are; others are an error.
+// FromDense is d as F64, F32, I64, I32 or U8, whichever its elements are; others are an error. Data is d's own memory
+// where that is as the file is.
 func FromDense(d *tensor.Dense) (Tensor, error) {
 	if d.RequiresIterator() {
 		d = d.Materialize().(*tensor.Dense)
@@ -31,7 +32,7 @@ func FromDense(d *tensor.Dense) (Tensor, error) {
 	case []int32:
 		t.DType, t.Data = I32, encode(x, binary.LittleEndian.AppendUint32, func(v int32) uint32 { return uint32(v) })
 	case []uint8:
-		t.DType, t.Data = U8, append([]byte{}, x...)
+		t.DType, t.Data = U8, x
 	case float64: // Data of a scalar is the number itself
 		t.DType, t.Data = F64, binary.LittleEndian.AppendUint64(nil, math.Float64bits(x))
 	case float32:
@@ -49,6 +50,9 @@ func FromDense(d *tensor.Dense) (Tensor, error) {
 }
 
 func encode[E, B any](x []E, put func([]byte, B) []byte, bits func(E) B) []byte {
+	if size := int(unsafe.Sizeof(*new(E))); len(x) > 0 && littleEndian() {
+		return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), size*len(x))
+	}
 	b := make([]byte, 0, 8*len(x))
 	for _, v := range x {
 		b = put(b, bits(v))
@@ -56,8 +60,12 @@ func encode[E, B any](x []E, put func([]byte, B) []byte, bits func(E) B) []byte 
 	return b
 }
 
-// Dense is t's elements as float64, float32 (of F32, F16 and BF16), int64, int32 or uint8. t must have come from Read or
-// be as Write wants it. A tensor without elements is an error: package tensor has none.
+// littleEndian reports whether memory is as the file is.
+func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
+
+// Dense is t's elements as float64, float32 (of F32, F16 and BF16), int64, int32 or uint8, in t.Data itself where that
+// can be. t must have come from Read or be as Write wants it. A tensor without elements is an error: package tensor has
+// none.
 func (t Tensor) Dense() (*tensor.Dense, error) {
 	n, size := len(t.Data), t.DType.Size()
 	if want, ok := byteLen(t.DType, t.Shape); !ok || size == 0 || want != int64(n) {
@@ -81,7 +89,7 @@ func (t Tensor) Dense() (*tensor.Dense, error) {
 	case I32:
 		backing = decode(t, func(b []byte) int32 { return int32(le.Uint32(b)) })
 	case U8:
-		backing = append([]uint8{}, t.Data...)
+		backing = t.Data
 	default:
 		panic(fmt.Sprintf("safetensors: type %s", t.DType))
 	}
@@ -98,11 +106,11 @@ func scalar(backing any) *tensor.Dense {
 
 func decode[E any](t Tensor, get func([]byte) E) []E {
 	size := t.DType.Size()
-	x := make([]E, len(t.Data)/size)
-	if unsafe.Sizeof(x[0]) == uintptr(size) && binary.NativeEndian.Uint16([]byte{1, 0}) == 1 { // memory is as the file is
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), len(t.Data)), t.Data)
-		return x
+	p, e := unsafe.Pointer(&t.Data[0]), *new(E)
+	if unsafe.Sizeof(e) == uintptr(size) && littleEndian() && uintptr(p)%unsafe.Alignof(e) == 0 {
+		return unsafe.Slice((*E)(p), len(t.Data)/size)
 	}
+	x := make([]E, len(t.Data)/size)
 	for i := range x {
 		x[i] = get(t.Data[i*size:])
 	}

@@ -175,76 +175,23 @@ const damaged = "the file is damaged or no safetensors file: use another copy"
 // Read reads a whole file and checks all of it: the header's length and syntax, types, shapes, that names occur once,
 // and that the tensors cover the data exactly, without overlap. Each Tensor's Data is a part of one block of memory.
 func Read(r io.Reader) (*File, error) {
-	var size [8]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return nil, fault.Usagef(damaged, "safetensors: the file ends before its header: %w", err)
-	}
-	n := binary.LittleEndian.Uint64(size[:])
-	if n > maxHeader || n < 2 {
-		return nil, fault.Usagef(damaged, "safetensors: a header of %d bytes, want 2 to %d", n, maxHeader)
-	}
-	head, err := io.ReadAll(io.LimitReader(r, int64(n)))
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: reading the header: %w", err)
-	}
-	if uint64(len(head)) < n {
-		return nil, fault.Usagef(damaged, "safetensors: the file ends in its header, after %d of %d bytes", len(head), n)
-	}
-	entries, metadata, err := parseHeader(head)
+	x, err := readHeader(r)
 	if err != nil {
 		return nil, err
 	}
-	total, err := checkLayout(entries)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(r, total)) // grows with what is there, whatever the header claims
+	data, err := io.ReadAll(io.LimitReader(r, x.Size)) // grows with what is there, whatever the header claims
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: reading the data: %w", err)
-	}
-	if int64(len(data)) < total {
-		return nil, fault.Usagef(damaged, "safetensors: the file is truncated: %d of %d bytes of data", len(data), total)
 	}
 	var one [1]byte
-	if k, err := io.ReadFull(r, one[:]); k > 0 {
-		return nil, fault.Usagef(damaged, "safetensors: the file goes on after its %d bytes of data", total)
-	} else if err != io.EOF {
+	k, err := io.ReadFull(r, one[:])
+	if k == 0 && err != io.EOF {
 		return nil, fmt.Errorf("safetensors: reading the data: %w", err)
 	}
-	return fileOf(entries, metadata, data), nil
-}
-
-// Parse is Read for a file that is in memory. Each Tensor's Data is a part of b.
-func Parse(b []byte) (*File, error) {
-	const start = 8
-	n := uint64(0)
-	if len(b) >= start {
-		n = binary.LittleEndian.Uint64(b)
-	}
-	if n > maxHeader || uint64(len(b)) < start+n {
-		return Read(bytes.NewReader(b)) // which says what is wrong
-	}
-	entries, metadata, err := parseHeader(b[start : start+n])
-	if err != nil {
+	if err := x.checkSize(int64(len(data) + k)); err != nil {
 		return nil, err
 	}
-	total, err := checkLayout(entries)
-	if err != nil {
-		return nil, err
-	}
-	data := b[start+n:]
-	if int64(len(data)) != total {
-		return Read(bytes.NewReader(b))
-	}
-	return fileOf(entries, metadata, data), nil
-}
-
-func fileOf(entries map[string]entry, metadata map[string]string, data []byte) *File {
-	f := &File{Tensors: make(map[string]Tensor, len(entries)), Metadata: metadata}
-	for name, e := range entries {
-		f.Tensors[name] = Tensor{e.DType, e.Shape, data[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]]}
-	}
-	return f
+	return x.File(data), nil
 }
 
 // checkLayout checks each entry, and that together they cover bytes 0 to total-1 once.

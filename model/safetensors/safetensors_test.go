@@ -83,6 +83,14 @@ func TestDense(t *testing.T) {
 	_, err = FromDense(tensor.New(tensor.WithShape(1), tensor.WithBacking([]string{"x"})))
 	assert.ErrorContains(t, err, "string")
 
+	b := []byte{9, 0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 0}
+	for at := range 4 { // one of them is aligned
+		copy(b[at:], []byte{0, 0, 128, 63, 0, 0, 0, 64})
+		d, err := Tensor{F32, []int{2}, b[at : at+8]}.Dense()
+		require.NoError(t, err)
+		assert.Equal(t, []float32{1, 2}, d.Data(), "at byte %d", at)
+	}
+
 	d := tensor.New(tensor.WithShape(2, 3), tensor.WithBacking([]float64{1, 2, 3, 4, 5, 6}))
 	require.NoError(t, d.T())
 	turned, err := FromDense(d)
@@ -196,19 +204,25 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// Parse gives what Read gives, of sound files and of all shorter and longer ones.
-func TestParseIsRead(t *testing.T) {
+// What ReadIndex says, with the data put where it says, is what Read gives, of sound files and of all shorter and longer
+// ones.
+func TestIndexIsRead(t *testing.T) {
 	f := &File{Tensors: map[string]Tensor{"a": {F32, []int{2}, []byte{0, 0, 128, 63, 0, 0, 0, 64}}, "b": {U8, []int{3}, []byte{1, 2, 3}}}, Metadata: map[string]string{"k": "v"}}
 	var out bytes.Buffer
 	require.NoError(t, Write(&out, f))
 	whole := append(out.Bytes(), 0)
 	for n := range len(whole) + 1 {
 		want, err := Read(bytes.NewReader(whole[:n]))
-		got, err2 := Parse(whole[:n])
+		x, err2 := ReadIndex(bytes.NewReader(whole), int64(n))
 		require.Equal(t, err == nil, err2 == nil, "%d bytes", n)
 		if err != nil {
 			require.Equal(t, err.Error(), err2.Error(), "%d bytes", n)
+			continue
 		}
+		data := make([]byte, x.Size)
+		got := x.File(data)
+		copy(data, whole[x.Start:])
 		require.Equal(t, want, got)
+		require.Equal(t, map[string][2]int64{"a": {0, 8}, "b": {8, 11}}, x.Spans())
 	}
 }

@@ -1,10 +1,9 @@
 // Package checkpoint keeps all of a training run that is needed to go on, or to predict, in one safetensors file: a
 // tensor per parameter and running statistic under its path, optimiser state as optim.<state>.<path>, the rest as
-// metadata, with a SHA-256 over the header and one over the tensors' bytes.
+// metadata, with a SHA-256 over the header and one over each MiB of the tensors' bytes.
 package checkpoint
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,7 +21,7 @@ import (
 )
 
 // Version is the format of the files that this package writes.
-const Version = 1
+const Version = 2
 
 // Checkpoint is the state of a run between two steps.
 type Checkpoint struct {
@@ -113,38 +112,26 @@ func (c *Checkpoint) Encode() ([]byte, error) {
 	if len(c.Progress) > 0 {
 		f.Metadata[keyProgress] = string(c.Progress)
 	}
-	if err := seal(f); err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	size := 1 << 16 // for the names
-	for _, t := range f.Tensors {
-		size += len(t.Data)
-	}
-	out.Grow(size)
-	err = safetensors.Write(&out, f)
-	return out.Bytes(), err
+	return sealed(f)
 }
 
 const damaged = "the file is damaged; use another checkpoint, such as best.safetensors or last.safetensors beside it"
 
 // Decode reads what Encode wrote. A file of which a single byte is not as it was written is an error.
-func Decode(b []byte) (*Checkpoint, error) {
-	d := newDigester()
-	d.more(b)
-	return decode(b, d.sum(), true)
-}
+func Decode(b []byte) (*Checkpoint, error) { return decode(atomicfile.Bytes(b), true) }
 
-// decode leaves out the optimiser's state if optim is false. data is the digest of all that follows the header.
-func decode(b []byte, data string, optim bool) (*Checkpoint, error) {
-	f, err := safetensors.Parse(b)
+// decode leaves out the optimiser's state if optim is false. The tensors share one block of memory.
+func decode(r atomicfile.Reader, optim bool) (*Checkpoint, error) {
+	x, err := safetensors.ReadIndex(r, r.Size())
 	if err != nil {
 		return nil, fault.Usagef(damaged, "not a sound checkpoint: %w", err)
 	}
-	if f.Metadata[keyMeta] == "" {
+	if x.Metadata[keyMeta] == "" {
 		return nil, fault.Usagef("give a file that acumen train wrote", "a safetensors file, but not a checkpoint of acumen")
 	}
-	if err := checkSeal(f, b, data); err != nil {
+	data := make([]byte, x.Size)
+	f := x.File(data)
+	if err := checkHeader(f, r, x.Start); err != nil {
 		return nil, err
 	}
 	c := &Checkpoint{Weights: map[string]*tensor.Dense{}, Optim: map[string]map[string]*tensor.Dense{}, Progress: json.RawMessage(f.Metadata[keyProgress])}
@@ -157,10 +144,21 @@ func decode(b []byte, data string, optim bool) (*Checkpoint, error) {
 	for _, s := range c.Meta.States {
 		c.Optim[s] = map[string]*tensor.Dense{}
 	}
-	for name, t := range f.Tensors {
+	var spans [][2]int64
+	for name, span := range x.Spans() {
 		if state, _ := c.stateOf(name); state != "" && !optim {
+			delete(f.Tensors, name)
 			continue
 		}
+		spans = append(spans, span)
+	}
+	wanted := func(lo, hi int64) bool {
+		return slices.ContainsFunc(spans, func(s [2]int64) bool { return s[0] < hi && lo < s[1] })
+	}
+	if err := readData(r, x.Start, data, f.Metadata[keyDataDigest], wanted); err != nil {
+		return nil, err
+	}
+	for name, t := range f.Tensors {
 		d, err := t.Dense()
 		if err != nil {
 			return nil, fault.Usagef(damaged, "tensor %s: %w", name, err)
@@ -242,20 +240,19 @@ func write(f atomicfile.FS, path string, b []byte) error {
 // Load reads a checkpoint. The error of a file that is none, or is damaged, names it.
 func Load(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, true) }
 
-// LoadWeights is Load without the optimiser's state, for those who do not train. The whole file is checked all the same.
+// LoadWeights is Load without the optimiser's state, for those who do not train. That state is not read, and so not checked.
 func LoadWeights(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, false) }
 
 func load(f atomicfile.FS, path string, optim bool) (*Checkpoint, error) {
-	d := newDigester()
-	b, err := f.ReadFile(path, d.more)
-	data := d.sum()
+	r, err := f.Open(path)
 	if os.IsNotExist(err) {
 		return nil, fault.Usagef("give the path of a file that acumen train wrote, such as runs/lenet5-001/best.safetensors", "%s: there is no such file", path)
 	}
 	if err != nil {
 		return nil, fault.Usagef("see whether it can be read", "%w", err)
 	}
-	c, err := decode(b, data, optim)
+	c, err := decode(r, optim)
+	_ = r.Close() // it was read only
 	if err != nil {
 		return nil, fault.New(fault.Usage, fault.HintOf(err), "%s: %w", path, err)
 	}
@@ -326,9 +323,24 @@ func single(shape []int) bool { return !slices.ContainsFunc(shape, func(n int) b
 func finite(d *tensor.Dense) bool {
 	switch x := d.Data().(type) {
 	case []float32:
-		return !slices.ContainsFunc(x, func(v float32) bool { return v-v != 0 })
+		return allFinite(x)
 	case []float64:
-		return !slices.ContainsFunc(x, func(v float64) bool { return v-v != 0 })
+		return allFinite(x)
 	}
 	return true
+}
+
+// allFinite adds up x-x, which is 0 or a NaN: four sums at a time, for networks of a hundred megabytes.
+func allFinite[T float32 | float64](x []T) bool {
+	var s [4]T
+	for ; len(x) >= 4; x = x[4:] {
+		s[0] += x[0] - x[0]
+		s[1] += x[1] - x[1]
+		s[2] += x[2] - x[2]
+		s[3] += x[3] - x[3]
+	}
+	for _, v := range x {
+		s[0] += v - v
+	}
+	return s == [4]T{}
 }

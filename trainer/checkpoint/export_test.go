@@ -15,9 +15,9 @@ func Sealed(b []byte) []byte {
 	if f.Metadata == nil {
 		f.Metadata = map[string]string{}
 	}
-	var out bytes.Buffer
-	if seal(f) != nil || safetensors.Write(&out, f) != nil {
+	out, err := sealed(f)
+	if err != nil {
 		return nil
 	}
-	return out.Bytes()
+	return out
 }

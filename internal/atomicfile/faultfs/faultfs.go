@@ -200,8 +200,8 @@ func (d *Disk) SyncDir(dir string) error {
 	return nil
 }
 
-// ReadFile is a file's contents as a process sees them; more is called once, with all.
-func (d *Disk) ReadFile(name string, more func(b []byte)) ([]byte, error) {
+// Open opens a file as a process sees it at that moment.
+func (d *Disk) Open(name string) (atomicfile.Reader, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.step(); err != nil {
@@ -210,11 +210,7 @@ func (d *Disk) ReadFile(name string, more func(b []byte)) ([]byte, error) {
 	if d.now[name] == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	b := slices.Clone(d.now[name].now)
-	if more != nil {
-		more(b)
-	}
-	return b, nil
+	return atomicfile.Bytes(slices.Clone(d.now[name].now)), nil
 }
 
 // ReadDir is the names in dir.
