@@ -142,8 +142,12 @@ func (p *product[T]) cut() (tiles, each int) {
 	}
 	// Rows first, down to two tiles: what is cut by columns packs rows of a more than once.
 	high := p.level.Rows(width)
+	unit := 1
+	if p.level != simd.AVX512 {
+		unit = high // of few rows: a tile that lacks one loses much
+	}
 	for most := matMulRows; ; most /= 2 {
-		if p.mb = blocks(m, most, 1); !few() || most/2 < 2*high {
+		if p.mb = blocks(m, most/unit*unit, unit); !few() || most/2 < 2*high {
 			break
 		}
 	}
