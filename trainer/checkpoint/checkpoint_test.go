@@ -333,3 +333,19 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestFinite(t *testing.T) {
+	for n := 1; n < 10; n++ {
+		for i := range n {
+			for v, want := range map[float64]bool{0: true, -1: true, math.MaxFloat32: true, -math.MaxFloat32: true, math.SmallestNonzeroFloat32: true, math.Inf(1): false, math.Inf(-1): false, math.NaN(): false} {
+				x, y := make([]float32, n), make([]float64, n)
+				x[i], y[i] = float32(v), v
+				assert.Equal(t, want, checkpoint.Finite(vector(x...)), "%v at %d of %d", v, i, n)
+				assert.Equal(t, want, checkpoint.Finite(tensor.New(tensor.WithShape(n), tensor.WithBacking(y))), "float64 %v at %d of %d", v, i, n)
+			}
+		}
+	}
+	assert.True(t, checkpoint.Finite(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float64{math.MaxFloat64}))))
+	assert.False(t, checkpoint.Finite(tensor.New(tensor.FromScalar(float32(math.Inf(1))))))
+	assert.True(t, checkpoint.Finite(tensor.New(tensor.WithShape(4), tensor.WithBacking([]uint8{255, 255, 255, 255}))))
+}
