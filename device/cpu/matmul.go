@@ -155,7 +155,7 @@ func (p *product[T]) cut() (tiles, each int) {
 		p.nb = ceil(p.nb/2, width) * width
 	}
 	for few() && p.mb > high {
-		p.mb = ceil(p.mb, 2)
+		p.mb = ceil(ceil(p.mb, 2), unit) * unit
 	}
 	p.plainB = p.plain()
 	p.shared = !p.plainB && p.batches == 1 && m > p.mb

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // matMulLoops is the definition, in float64; all views have y's leading axes.
@@ -105,6 +106,29 @@ func matMulStrides(typ device.DType) map[string]func(r *rig) (y, a, b device.Vie
 		"many small": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 500, 3, 3), r.normal(typ, 500, 3, 3), r.normal(typ, 500, 3, 3)
 		},
+	}
+}
+
+// A product is cut into parts that cover it and, where tiles have few rows, are whole tiles but for the last.
+func TestMatMulParts(t *testing.T) {
+	for _, level := range []simd.Level{simd.Generic, simd.AVX2, simd.AVX512} {
+		for _, m := range []int{1, 5, 12, 13, 20, 29, 100, 256, 512, 1000, 2048} {
+			for _, n := range []int{1, 16, 100, 2048} {
+				for _, k := range []int{1, 256, 5000} {
+					dense := func(rows, cols int) operand[float32] {
+						return operand[float32]{s: make([]float32, rows*cols), r: cols, c: 1}
+					}
+					p := &product[float32]{level: level, per: 1, batches: 1, m: m, n: n, k: k, y: dense(m, n), a: dense(m, k), b: dense(k, n)}
+					tiles, each := p.cut()
+					what := fmt.Sprintf("%v, %dx%dx%d in parts of %dx%d", level, m, k, n, p.mb, p.nb)
+					require.Equal(t, ceil(m, p.mb)*ceil(n, p.nb), tiles, what)
+					require.GreaterOrEqual(t, each, 1, what)
+					if high := level.Rows(level.Panel()); level != simd.AVX512 && p.mb < m {
+						require.Zero(t, p.mb%high, what)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 // Index is the header of a file: what the file holds, and where.
 type Index struct {
 	Metadata map[string]string
+	// Header is the bytes before the data, with the length that they begin with.
+	Header []byte
 	// Start is where the data begins in the file, Size how long it is, in bytes.
 	Start, Size int64
 	entries     map[string]entry
@@ -34,13 +36,13 @@ func (x *Index) Spans() map[string][2]int64 {
 	return spans
 }
 
-// File is the file whose data, x.Size bytes of it, is or will be in data. Each Tensor's Data is a part of that.
-func (x *Index) File(data []byte) *File {
-	f := &File{Tensors: make(map[string]Tensor, len(x.entries)), Metadata: x.Metadata}
-	for name, e := range x.entries {
-		f.Tensors[name] = Tensor{e.DType, e.Shape, data[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]]}
+// Tensor is a tensor of the file, whose data is that of its span.
+func (x *Index) Tensor(name string, data []byte) Tensor {
+	e, ok := x.entries[name]
+	if !ok || int64(len(data)) != e.Offsets[1]-e.Offsets[0] {
+		panic(fmt.Sprintf("safetensors.Index.Tensor: %d bytes for %q", len(data), name))
 	}
-	return f
+	return Tensor{e.DType, e.Shape, data}
 }
 
 func (x *Index) checkSize(data int64) error {
@@ -55,7 +57,9 @@ func (x *Index) checkSize(data int64) error {
 
 func readHeader(r io.Reader) (*Index, error) {
 	var size [8]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
+	if _, err := io.ReadFull(r, size[:]); err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("safetensors: reading the header: %w", err)
+	} else if err != nil {
 		return nil, fault.Usagef(damaged, "safetensors: the file ends before its header: %w", err)
 	}
 	n := binary.LittleEndian.Uint64(size[:])
@@ -69,7 +73,7 @@ func readHeader(r io.Reader) (*Index, error) {
 	if uint64(len(head)) < n {
 		return nil, fault.Usagef(damaged, "safetensors: the file ends in its header, after %d of %d bytes", len(head), n)
 	}
-	x := &Index{Start: int64(len(size)) + int64(n)}
+	x := &Index{Header: append(size[:], head...), Start: int64(len(size)) + int64(n)}
 	if x.entries, x.Metadata, err = parseHeader(head); err != nil {
 		return nil, err
 	}

@@ -191,7 +191,11 @@ func Read(r io.Reader) (*File, error) {
 	if err := x.checkSize(int64(len(data) + k)); err != nil {
 		return nil, err
 	}
-	return x.File(data), nil
+	f := &File{Tensors: make(map[string]Tensor, len(x.entries)), Metadata: x.Metadata}
+	for name, e := range x.entries {
+		f.Tensors[name] = x.Tensor(name, data[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]])
+	}
+	return f, nil
 }
 
 // checkLayout checks each entry, and that together they cover bytes 0 to total-1 once.

@@ -21,7 +21,8 @@ import (
 	"github.com/acumen-ml/acumen/model/safetensors"
 )
 
-// Version is the format of the files that this package writes.
+// Version is the format of the files that this package writes. It reads those before as well: in format 1 there was one
+// SHA-256 over all tensors' bytes.
 const Version = 2
 
 // Checkpoint is the state of a run between two steps.
@@ -121,63 +122,61 @@ const damaged = "the file is damaged; use another checkpoint, such as best.safet
 // Decode reads what Encode wrote. A file of which a single byte is not as it was written is an error.
 func Decode(b []byte) (*Checkpoint, error) { return decode(atomicfile.Bytes(b), true) }
 
-// decode leaves out the optimiser's state if optim is false. The tensors share one block of memory.
+// decode leaves out the optimiser's state if optim is false. Tensors that lie together in the file share memory.
 func decode(r atomicfile.Reader, optim bool) (*Checkpoint, error) {
 	x, err := safetensors.ReadIndex(r, r.Size())
+	if err != nil && fault.HintOf(err) == "" {
+		return nil, unreadable(0, err)
+	}
 	if err != nil {
 		return nil, fault.Usagef(damaged, "not a sound checkpoint: %w", err)
 	}
 	if x.Metadata[keyMeta] == "" {
 		return nil, fault.Usagef("give a file that acumen train wrote", "a safetensors file, but not a checkpoint of acumen")
 	}
-	data := make([]byte, x.Size)
-	f := x.File(data)
-	if err := checkHeader(f, r, x.Start); err != nil {
+	if err := checkHeader(x); err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Weights: map[string]*tensor.Dense{}, Optim: map[string]map[string]*tensor.Dense{}, Progress: json.RawMessage(f.Metadata[keyProgress])}
-	if err := json.Unmarshal([]byte(f.Metadata[keyMeta]), &c.Meta); err != nil {
+	c := &Checkpoint{Weights: map[string]*tensor.Dense{}, Optim: map[string]map[string]*tensor.Dense{}, Progress: json.RawMessage(x.Metadata[keyProgress])}
+	if err := json.Unmarshal([]byte(x.Metadata[keyMeta]), &c.Meta); err != nil {
 		return nil, fault.Usagef(damaged, "metadata: %w", err)
 	}
-	if c.Meta.Version != Version {
-		return nil, fault.Usagef("use the release of acumen that wrote it", "format version %d, this program reads %d", c.Meta.Version, Version)
+	if v := c.Meta.Version; v < 1 || v > Version {
+		return nil, fault.Usagef("use the release of acumen that wrote it", "format version %d, this program reads up to %d", v, Version)
 	}
 	for _, s := range c.Meta.States {
 		c.Optim[s] = map[string]*tensor.Dense{}
 	}
-	var spans [][2]int64
-	for name, span := range x.Spans() {
+	spans := x.Spans()
+	for name := range spans {
 		if state, _ := c.stateOf(name); state != "" && !optim {
-			delete(f.Tensors, name)
-			continue
+			delete(spans, name)
 		}
-		spans = append(spans, span)
 	}
-	wanted := func(lo, hi int64) bool {
-		return slices.ContainsFunc(spans, func(s [2]int64) bool { return s[0] < hi && lo < s[1] })
-	}
-	if err := readData(r, x.Start, data, f.Metadata[keyDataDigest], wanted); err != nil {
+	data, err := readData(r, x, c.Meta.Version, slices.Collect(maps.Values(spans)))
+	if err != nil {
 		return nil, err
 	}
-	for name, t := range f.Tensors {
-		d, err := t.Dense()
+	for name, span := range spans {
+		d, err := x.Tensor(name, data.of(span)).Dense()
 		if err != nil {
 			return nil, fault.Usagef(damaged, "tensor %s: %w", name, err)
 		}
-		c.place(name, d)
+		if name == splitTensor {
+			err = c.readSplit(x.Metadata, d)
+		} else if state, path := c.stateOf(name); state != "" {
+			c.Optim[state][path] = d
+		} else {
+			c.Weights[name] = d
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return c, c.readSplit(f)
-}
-
-func (c *Checkpoint) place(name string, d *tensor.Dense) {
-	if name == splitTensor {
-		return
+	if _, ok := x.Metadata[keySplit]; ok && c.Split == nil {
+		return nil, fault.Usagef(damaged, "the validation split is missing")
 	}
-	if state, path := c.stateOf(name); state != "" {
-		c.Optim[state][path] = d
-		return
-	}
-	c.Weights[name] = d
+	return c, nil
 }
 
 // stateOf is which of the optimiser's states a tensor is, and of which parameter; "" if it is none.
@@ -190,22 +189,15 @@ func (c *Checkpoint) stateOf(name string) (state, path string) {
 	return "", ""
 }
 
-func (c *Checkpoint) readSplit(f *safetensors.File) error {
-	text, ok := f.Metadata[keySplit]
+// readSplit takes the split of the metadata and the tensor of its indices. Without the former the latter says nothing.
+func (c *Checkpoint) readSplit(metadata map[string]string, d *tensor.Dense) error {
+	text, ok := metadata[keySplit]
 	if !ok {
 		return nil
 	}
 	c.Split = &Split{}
 	if err := json.Unmarshal([]byte(text), c.Split); err != nil {
 		return fault.Usagef(damaged, "metadata: %w", err)
-	}
-	t, ok := f.Tensors[splitTensor]
-	if !ok {
-		return fault.Usagef(damaged, "the validation split is missing")
-	}
-	d, err := t.Dense()
-	if err != nil {
-		return fault.Usagef(damaged, "tensor %s: %w", splitTensor, err)
 	}
 	indices, ok := d.Data().([]int32)
 	if one, scalar := d.Data().(int32); scalar {
@@ -241,7 +233,7 @@ func write(f atomicfile.FS, path string, b []byte) error {
 // Load reads a checkpoint. The error of a file that is none, or is damaged, names it.
 func Load(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, true) }
 
-// LoadWeights is Load without the optimiser's state, for those who do not train. That state is not read, and so not checked.
+// LoadWeights is Load without the optimiser's state, for those who do not train. What holds nothing but that state is not read, and so not checked.
 func LoadWeights(path string) (*Checkpoint, error) { return load(atomicfile.OS{}, path, false) }
 
 func load(f atomicfile.FS, path string, optim bool) (*Checkpoint, error) {
@@ -286,7 +278,9 @@ func (c *Checkpoint) apply(n *model.Network, take func(*tensor.Dense) *tensor.De
 		if !slices.Equal([]int(d.Shape()), shape) && !(single(shape) && d.Shape().TotalSize() == 1) {
 			return fault.Usagef(hint, "the checkpoint is of another model: %s has shape %v there, %v in %s", path, []int(d.Shape()), shape, n.Name)
 		}
-		if !finite(d) {
+		if ok, err := finite(d); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		} else if !ok {
 			return fault.Usagef(damaged, "%s holds a NaN or an infinite number", path)
 		}
 		seen++
@@ -323,8 +317,11 @@ func single(shape []int) bool { return !slices.ContainsFunc(shape, func(n int) b
 
 // finite looks at the exponents, of two float32 at a time: those of a NaN and of infinity are all ones, and the next
 // number up carries into the sign's place.
-func finite(d *tensor.Dense) bool {
+func finite(d *tensor.Dense) (bool, error) {
 	t, err := safetensors.FromDense(d)
+	if err != nil {
+		return false, err
+	}
 	var exponent uint64
 	switch t.DType {
 	case safetensors.F32:
@@ -332,7 +329,7 @@ func finite(d *tensor.Dense) bool {
 	case safetensors.F64:
 		exponent = 0x7ff << 52
 	default:
-		return err == nil
+		return true, nil
 	}
 	carry := exponent &^ (exponent << 1)
 	seen, b := uint64(0), t.Data
@@ -342,5 +339,5 @@ func finite(d *tensor.Dense) bool {
 	if len(b) > 0 {
 		seen |= uint64(binary.LittleEndian.Uint32(b))&exponent + carry
 	}
-	return seen&(exponent<<1&^exponent) == 0
+	return seen&(exponent<<1&^exponent) == 0, nil
 }
