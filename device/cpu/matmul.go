@@ -82,7 +82,8 @@ type product[T float] struct {
 	batches, m, n, k    int
 	per                 int // numbers along k in an element of packed a and b
 	alpha, beta         T
-	mb, nb, kb          int // of a part, and of a block of k
+	mb, nb, kb          int // of a part at most, and of a block of k
+	unit                int // rows of which parts have a whole number, but for the last
 	shared              bool
 	plainA, plainB      bool // read where they lie
 	direct, near        bool // y is written by tiles; its sums grow in scratch
@@ -141,11 +142,11 @@ func (p *product[T]) cut() (tiles, each int) {
 		return p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart
 	}
 	// Rows first, down to two tiles: what is cut by columns packs rows of a more than once.
-	high := p.level.Rows(width)
-	unit := 1
+	high, unit := p.level.Rows(width), 1
 	if p.level != simd.AVX512 {
 		unit = high // of few rows: a tile that lacks one loses much
 	}
+	p.unit = unit
 	for most := matMulRows; ; most /= 2 {
 		if p.mb = blocks(m, most/unit*unit, unit); !few() || most/2 < 2*high {
 			break
@@ -217,11 +218,14 @@ func (p *product[T]) plain() bool {
 	return p.m <= matMulPlain/2 // vectors that lie across two lines are read twice
 }
 
+// row is where part i of n begins: rows are dealt evenly, so that the last part is not a small one that a thread waits for.
+func (p *product[T]) row(i, n int) int { return min(i*ceil(p.m, p.unit)/n*p.unit, p.m) }
+
 // part computes output tile t.
 func (p *product[T]) part(t int, buf []T) {
 	mt, nt := ceil(p.m, p.mb), ceil(p.n, p.nb)
-	i0, j0 := t/nt%mt*p.mb, t%nt*p.nb
-	m, n := min(p.mb, p.m-i0), min(p.nb, p.n-j0)
+	i0, j0 := p.row(t/nt%mt, mt), t%nt*p.nb
+	m, n := p.row(t/nt%mt+1, mt)-i0, min(p.nb, p.n-j0)
 	batch := t / (mt * nt)
 	atY := p.y.origin(batch, p.lead) + i0*p.y.r + j0*p.y.c
 	atA := p.a.origin(batch, p.lead) + i0*p.a.r

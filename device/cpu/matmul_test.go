@@ -123,8 +123,16 @@ func TestMatMulParts(t *testing.T) {
 					what := fmt.Sprintf("%v, %dx%dx%d in parts of %dx%d", level, m, k, n, p.mb, p.nb)
 					require.Equal(t, ceil(m, p.mb)*ceil(n, p.nb), tiles, what)
 					require.GreaterOrEqual(t, each, 1, what)
-					if high := level.Rows(level.Panel()); level != simd.AVX512 && p.mb < m {
-						require.Zero(t, p.mb%high, what)
+					high, parts := level.Rows(level.Panel()), ceil(m, p.mb)
+					require.Zero(t, p.row(0, parts), what)
+					require.Equal(t, m, p.row(parts, parts), what)
+					for i := range parts {
+						rows := p.row(i+1, parts) - p.row(i, parts)
+						require.Positive(t, rows, what)
+						require.LessOrEqual(t, rows, p.mb, what)
+						if level != simd.AVX512 && i < parts-1 {
+							require.Zero(t, rows%high, what)
+						}
 					}
 				}
 			}

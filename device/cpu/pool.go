@@ -59,6 +59,8 @@ func newPool(n int) *pool {
 // run runs all parts of ph and returns when they are done.
 func (p *pool) run(ph *phase) {
 	if ph.n <= 1 || p.n == 1 {
+		runtime.LockOSThread() // as in help
+		defer runtime.UnlockOSThread()
 		for i := range ph.n {
 			ph.run(i, 0)
 		}
@@ -82,8 +84,12 @@ func (p *pool) run(ph *phase) {
 	}
 }
 
-// help claims and runs parts of the current phase until none is left, and gives its generation.
+// help claims and runs parts of the current phase until none is left, and gives its generation. Meanwhile its goroutine
+// stays on its thread: the runtime stops a goroutine every 10 ms, and another thread might go on with it, on a processor
+// whose caches are cold.
 func (p *pool) help(worker int) uint64 {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for {
 		s := p.state.Load()
 		ph, i := p.current.Load(), int(uint32(s))
