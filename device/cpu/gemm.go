@@ -40,7 +40,9 @@ func (s panels) count() int { return ceil(s.n, s.p) }
 
 // width is the width of panel q, and cols how many of its columns there are.
 func (s panels) width(q int) (width, cols int) {
-	cols = min(s.p, s.n-q*s.p)
+	if cols = s.n - q*s.p; cols >= s.p {
+		return s.p, s.p
+	}
 	return s.l.Width(cols), cols
 }
 

@@ -283,45 +283,45 @@ func (p *product[T]) part(t int, buf []T) {
 // block adds the products of one block of k.
 func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, k int) {
 	all := panelsFor(p.level, n)
-	deep := ceil(k, p.per)
+	count, deep := all.count(), ceil(k, p.per)
 	tile.Segs[0].K = deep
-	if !p.plainB && !p.shared {
-		for q := range all.count() {
+	var b []T // panels, one behind the other
+	switch {
+	case p.shared:
+		wide := panelsFor(p.level, p.n).wide()
+		b = sharedOf[T](p.d, 0, ceil(p.k, p.per)*wide)[l/p.per*wide+j0*deep:]
+	case p.plainB:
+		b = buf[p.tail:]
+	default:
+		b = buf[p.bAt:]
+		for q := range count {
 			width, cols := all.width(q)
-			p.panel(buf[p.bAt+q*all.p*deep:], buf, atB+l*p.b.r+q*all.p*p.b.c, k, cols, width)
+			p.panel(b[q*all.p*deep:], buf, atB+l*p.b.r+q*all.p*p.b.c, k, cols, width)
 		}
 	}
 	high := tileRows(m, p.level.Rows(min(all.p, all.wide())))
 	group := max(matMulNear/(all.p*deep), 1)
-	for from := 0; from < all.count(); from += group {
+	for from := 0; from < count; from += group {
 		for i := 0; i < m; i += high {
-			for q := from; q < min(from+group, all.count()); q++ {
-				p.tile(tile, buf, c, a, atB, l, j0, i, min(high, m-i), k, q, all)
+			tile.Rows, tile.A = min(high, m-i), a[i*tile.ARow:]
+			for q := from; q < min(from+group, count); q++ {
+				tile.Width, tile.Cols = all.width(q)
+				tile.C, tile.BK = c[i*tile.CRow+q*all.p:], tile.Width
+				switch {
+				case !p.plainB:
+					tile.B = b[q*all.p*deep:]
+				case tile.Cols == tile.Width:
+					tile.B, tile.BK = p.b.s[atB+l*p.b.r+q*all.p:], p.b.r
+				default: // vectors would reach beyond the last columns
+					tile.B = b
+					if i == 0 {
+						p.b.panel(p.level, b, atB+l*p.b.r+q*all.p, k, tile.Cols, tile.Width)
+					}
+				}
+				tile.Run(p.level)
 			}
 		}
 	}
-}
-
-// tile adds the products of one block of k for rows from i on and panel q.
-func (p *product[T]) tile(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, i, rows, k, q int, all panels) {
-	tile.Width, tile.Cols = all.width(q)
-	tile.Rows, tile.BK = rows, tile.Width
-	tile.A, tile.C = a[i*tile.ARow:], c[i*tile.CRow+q*all.p:]
-	switch {
-	case p.shared:
-		wide := panelsFor(p.level, p.n).wide()
-		tile.B = sharedOf[T](p.d, 0, ceil(p.k, p.per)*wide)[l/p.per*wide+(j0+q*all.p)*tile.Segs[0].K:]
-	case !p.plainB:
-		tile.B = buf[p.bAt+q*all.p*tile.Segs[0].K:]
-	case tile.Cols == tile.Width:
-		tile.B, tile.BK = p.b.s[atB+l*p.b.r+q*all.p:], p.b.r
-	default:
-		tile.B = buf[p.tail:]
-		if i == 0 {
-			p.b.panel(p.level, tile.B, atB+l*p.b.r+q*all.p, k, tile.Cols, tile.Width)
-		}
-	}
-	tile.Run(p.level)
 }
 
 // scaleRows is c = beta c where products are added to it later, and where there are none.
