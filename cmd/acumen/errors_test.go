@@ -104,6 +104,8 @@ func mistakes() []mistake {
 			write(t, filepath.Join(dir, "trained.safetensors"), b[:len(b)-100])
 		}},
 		{name: "No checkpoint", status: 2, args: []string{"eval", "my.yaml"}},
+		{name: "Missing checkpoint", status: 2, args: []string{"eval", "untrained.safetensors"}},
+		{name: "Folder given as a checkpoint", status: 2, args: []string{"predict", "data", "my.yaml"}},
 		{name: "Checkpoint of another model", status: 2, args: []string{"train", "my.yaml", "--run", "job", "--resume"}, prepare: func(t *testing.T, dir string) {
 			makeTrained(t, dir)
 			succeed(t, dir, "train", "my.yaml", "--run", "job", "--set", "model={layers: [flatten, {linear: 10}]}")

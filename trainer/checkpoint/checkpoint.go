@@ -6,12 +6,15 @@ package checkpoint
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"gorgonia.org/tensor"
 
@@ -238,10 +241,12 @@ func LoadWeights(path string) (*Checkpoint, error) { return load(atomicfile.OS{}
 
 func load(f atomicfile.FS, path string, optim bool) (*Checkpoint, error) {
 	r, err := f.Open(path)
-	if os.IsNotExist(err) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.Usagef("give the path of a file that acumen train wrote, such as runs/lenet5-001/best.safetensors", "%s: there is no such file", path)
-	}
-	if err != nil {
+	case errors.Is(err, syscall.EISDIR):
+		return nil, fault.Usagef("give a file in it, such as "+filepath.Join(path, "best.safetensors"), "%s: it is a folder", path)
+	case err != nil:
 		return nil, fault.Usagef("see whether it can be read", "%w", err)
 	}
 	c, err := decode(r, optim)

@@ -132,7 +132,10 @@ func TestDamageIsNamed(t *testing.T) {
 	_, err := checkpoint.Load(path + ".gone")
 	assert.EqualError(t, err, path+".gone: there is no such file")
 	assert.Contains(t, fault.HintOf(err), "runs/lenet5-001/best.safetensors")
-	_, err = checkpoint.Load(t.TempDir())
+	dir := filepath.Dir(path)
+	_, err = checkpoint.Load(dir)
+	assert.EqualError(t, err, dir+": it is a folder")
+	assert.Contains(t, fault.HintOf(err), filepath.Join(dir, "best.safetensors"))
 	assert.Equal(t, fault.Usage, fault.KindOf(err), "a folder")
 }
 
