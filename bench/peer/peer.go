@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -70,6 +71,7 @@ type Peer struct {
 	in          io.WriteCloser
 	out         *bufio.Reader
 	problems    *tail
+	end         func() error // closes its input, waits for its end and for all that it said
 }
 
 // Start runs cmd, which must speak the protocol on its standard input and output, and asks what it is.
@@ -85,6 +87,12 @@ func Start(name string, cmd *exec.Cmd) (*Peer, error) {
 		return nil, err
 	}
 	p.in, p.out = in, bufio.NewReader(out)
+	p.end = sync.OnceValue(func() error {
+		in.Close()
+		late := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		defer late.Stop()
+		return cmd.Wait()
+	})
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -117,10 +125,7 @@ func (p *Peer) Drop() error {
 
 // Close ends the program.
 func (p *Peer) Close() error {
-	p.in.Close()
-	late := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Kill() })
-	defer late.Stop()
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.end(); err != nil {
 		return fmt.Errorf("%s: %w%s", p.Name, err, p.problems)
 	}
 	return nil
@@ -141,7 +146,8 @@ func (p *Peer) ask(r request) (answer, error) {
 		}
 	}
 	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE):
+		_ = p.end() // Close tells
 		return a, fmt.Errorf("%s ended while it was asked to %s%s", p.Name, r.Do, p.problems)
 	case err != nil:
 		return a, fmt.Errorf("%s, asked to %s: %w%s", p.Name, r.Do, err, p.problems)
