@@ -29,6 +29,7 @@ func TestMaxPool2DAtTheEdges(t *testing.T) {
 		{KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 1, PadH: 1, PadW: 1, DilH: 1, DilW: 1},
 		{KernelH: 3, KernelW: 2, StrideH: 2, StrideW: 3, PadH: 1, PadW: 1, DilH: 2, DilW: 1, Ceil: true},
 		{KernelH: 2, KernelW: 2, StrideH: 1, StrideW: 2, PadH: 5, PadW: 4, DilH: 1, DilW: 3}, // windows in the padding
+		{KernelH: 2, KernelW: 2, StrideH: 1, StrideW: 1, PadH: 5, DilH: 1, DilW: 1},
 	} {
 		var values, places, grads [2][]float64
 		for i := range values {
@@ -89,6 +90,7 @@ func TestAvgPool2DFusedAndComposedAgree(t *testing.T) {
 			{KernelH: 2, KernelW: 3, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1, Ceil: true},
 			{KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, DilH: 1, DilW: 1, Ceil: true},
 			{KernelH: 2, KernelW: 2, StrideH: 1, StrideW: 3, PadH: 4, PadW: 1, DilH: 1, DilW: 2},
+			{KernelH: 2, KernelW: 2, StrideH: 1, StrideW: 1, PadH: 4, DilH: 1, DilW: 1},
 		} {
 			var got [2][2][]float64
 			for i := range got {

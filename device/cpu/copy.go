@@ -76,7 +76,7 @@ func move32(d *Device, views []device.View) phase {
 		return n.planes(func(y, x, rows int) { simd.CopyRows(l, ys[y:], xs[x:], rows, inner, sy, sx) })
 	}
 	for a := range r {
-		if n.str[1][a] != 1 || n.str[1][r] <= 0 {
+		if n.str[1][a] != 1 || n.str[1][r] <= 0 || n.str[0][a] < 0 {
 			continue
 		}
 		n.swap(a, r-1)

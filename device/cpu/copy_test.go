@@ -37,13 +37,21 @@ func TestCopyForms(t *testing.T) {
 					wide := append([]int{}, x.Shape()...)
 					wide[len(wide)-1] += 3
 					z := r.zeros(typ, wide...).Slice(len(wide)-1, 2, x.D(-1), 1)
+					outs := []device.View{y, z}
+					for axis := range x.Shape() {
+						outs = append(outs, r.zeros(typ, x.Shape()...).Flip(axis))
+					}
 					return func() {
-						r.d.Copy(y, x)
-						r.d.Copy(z, x)
-					}, []device.View{y, z}
+						for _, out := range outs {
+							r.d.Copy(out, x)
+						}
+					}, outs
 				})
 				require.Equal(t, want, got[0], "%s %s %v", typ, name, dims)
 				require.Equal(t, want, got[1], "%s %s %v, to rows with gaps", typ, name, dims)
+				for axis, flipped := range got[2:] {
+					require.Equal(t, want, flipped, "%s %s %v, to what is flipped on axis %d", typ, name, dims, axis)
+				}
 			}
 		}
 	}

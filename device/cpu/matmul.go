@@ -188,7 +188,7 @@ func (p *product[T]) cut() (tiles, each int) {
 		p.roomAt = place(pairRoom(p.level))
 	}
 	// Sums to which several blocks of k are added stay near where rows of y would drive each other out of a cache.
-	p.direct = p.y.s != nil && p.y.c == 1
+	p.direct = p.y.s != nil && p.y.c == 1 && p.y.r >= 0
 	p.near = p.direct && k > p.kb && crowded[T](p.y.r)
 	if !p.direct || p.near {
 		p.cAt = place(p.mb * (p.nb + matMulGap))
@@ -345,7 +345,7 @@ func rowStride(v device.View) int { return int(v.Str[v.Rank-2]) }
 
 func colStride(v device.View) int { return int(v.Str[v.Rank-1]) }
 
-// matMulInt is the product of integers, in int64, and stored with saturation if alpha or beta is not whole.
+// matMulInt is the product of integers, in int64, and stored toward zero, with saturation.
 func matMulInt(d *Device, y, a, b device.View, alpha, beta float64) {
 	oy, oa, ob := newOperand[float64](y), newOperand[float64](a), newOperand[float64](b)
 	m, n, k := y.D(-2), y.D(-1), a.D(-1)

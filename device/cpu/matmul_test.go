@@ -45,35 +45,37 @@ func TestMatMulShapes(t *testing.T) {
 	if testing.Short() {
 		sizes = sizes[:12]
 	}
-	for _, typ := range []device.DType{device.F32, device.F64} {
-		for _, s := range sizes {
-			for form := range 16 { // a and b transposed or not, y transposed, alpha and beta
-				m, n, k := s[0], s[1], s[2]
-				var want []float64
-				got := everywhere(t, func(r *rig) (func(), []device.View) {
-					a, b, y := r.normal(typ, m, k), r.normal(typ, k, n), r.normal(typ, m, n)
-					if form&1 != 0 {
-						a = r.normal(typ, k, m).T()
-					}
-					if form&2 != 0 {
-						b = r.normal(typ, n, k).T()
-					}
-					if form&4 != 0 {
-						y = r.normal(typ, n, m).T()
-					}
-					alpha, beta := 1.0, 0.0
-					if form&8 != 0 {
-						alpha, beta = -0.5, 2
-					}
-					if want == nil {
-						want = matMulLoops(y, a, b, alpha, beta)
-					}
-					return func() { r.d.MatMul(y, a, b, alpha, beta) }, []device.View{y}
-				})
-				near(t, want, got[0], tolerance(typ, k), fmt.Sprint(typ, s, " form ", form))
+	eachLevel(t, func(t *testing.T, types []device.DType) {
+		for _, typ := range types {
+			for _, s := range sizes {
+				for form := range 16 { // a and b transposed or not, y transposed, alpha and beta
+					m, n, k := s[0], s[1], s[2]
+					var want []float64
+					got := everywhere(t, func(r *rig) (func(), []device.View) {
+						a, b, y := r.normal(typ, m, k), r.normal(typ, k, n), r.normal(typ, m, n)
+						if form&1 != 0 {
+							a = r.normal(typ, k, m).T()
+						}
+						if form&2 != 0 {
+							b = r.normal(typ, n, k).T()
+						}
+						if form&4 != 0 {
+							y = r.normal(typ, n, m).T()
+						}
+						alpha, beta := 1.0, 0.0
+						if form&8 != 0 {
+							alpha, beta = -0.5, 2
+						}
+						if want == nil {
+							want = matMulLoops(y, a, b, alpha, beta)
+						}
+						return func() { r.d.MatMul(y, a, b, alpha, beta) }, []device.View{y}
+					})
+					near(t, want, got[0], tolerance(typ, k), fmt.Sprint(typ, s, " form ", form))
+				}
 			}
 		}
-	}
+	})
 }
 
 // matMulStrides is operands that do not lie side by side.
@@ -93,6 +95,9 @@ func matMulStrides(typ device.DType) map[string]func(r *rig) (y, a, b device.Vie
 		},
 		"flipped": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 6, 5).Flip(0).Flip(1), r.normal(typ, 6, 4).Flip(1), r.normal(typ, 4, 5).Flip(0).Flip(1)
+		},
+		"flipped rows": func(r *rig) (y, a, b device.View) {
+			return r.normal(typ, 37, 40).Flip(0), r.normal(typ, 37, 4), r.normal(typ, 4, 40)
 		},
 		"flipped, few rows": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 2, 9).Flip(1), r.normal(typ, 2, 4).Flip(1), r.normal(typ, 4, 9).Flip(0)
@@ -141,18 +146,45 @@ func TestMatMulParts(t *testing.T) {
 }
 
 func TestMatMulStrides(t *testing.T) {
-	typ := device.F32
-	for name, cut := range matMulStrides(typ) {
-		var want []float64
-		got := everywhere(t, func(r *rig) (func(), []device.View) {
-			y, a, b := cut(r)
-			if want == nil {
-				want = matMulLoops(y, a, b, 1, 0)
+	eachLevel(t, func(t *testing.T, types []device.DType) {
+		for _, typ := range types {
+			for name, cut := range matMulStrides(typ) {
+				for _, beta := range []float64{0, 2} {
+					var want []float64
+					got := everywhere(t, func(r *rig) (func(), []device.View) {
+						y, a, b := cut(r)
+						if want == nil {
+							want = matMulLoops(y, a, b, 1, beta)
+						}
+						return func() { r.d.MatMul(y, a, b, 1, beta) }, []device.View{y}
+					})
+					near(t, want, got[0], tolerance(typ, 16), fmt.Sprint(typ, " ", name, ", beta ", beta))
+				}
 			}
-			return func() { r.d.MatMul(y, a, b, 1, 0) }, []device.View{y}
-		})
-		near(t, want, got[0], tolerance(typ, 16), name)
-	}
+		}
+	})
+}
+
+// Panels of b in several groups, and sums that grow beside y since its rows would crowd.
+func TestMatMulInBlocks(t *testing.T) {
+	eachLevel(t, func(t *testing.T, _ []device.DType) {
+		for _, s := range [][3]int{{500, 72, 2304}, {20, 512, 300}, {70, 512, 2500}} {
+			if testing.Short() && s[0] > 20 {
+				continue
+			}
+			for _, beta := range []float64{0, 2} {
+				var want []float64
+				got := everywhere(t, func(r *rig) (func(), []device.View) {
+					a, b, y := r.normal(device.F32, s[0], s[2]), r.normal(device.F32, s[1], s[2]).T(), r.normal(device.F32, s[0], s[1])
+					if want == nil {
+						want = matMulLoops(y, a, b, 1, beta)
+					}
+					return func() { r.d.MatMul(y, a, b, 1, beta) }, []device.View{y}
+				})
+				near(t, want, got[0], tolerance(device.F32, s[2]), fmt.Sprint(s, ", beta ", beta))
+			}
+		}
+	})
 }
 
 func TestMatMulTypes(t *testing.T) {

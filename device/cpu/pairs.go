@@ -85,10 +85,13 @@ func pairRows[T float](l simd.Level, to, from []T, off, rs, ks, m, k, ld int, ro
 		return
 	}
 	for i := range m {
-		for j := range k {
-			temp[j] = src[off+i*rs+j*ks]
+		for at := 0; at < k; at += 2 * pairChunk {
+			n := min(2*pairChunk, k-at)
+			for j := range n {
+				temp[j] = src[off+i*rs+(at+j)*ks]
+			}
+			simd.PairRows(l, dst[i*ld+at/2:], temp, 1, n, ld, n)
 		}
-		simd.PairRows(l, dst[i*ld:], temp, 1, k, ld, k)
 	}
 }
 

@@ -55,7 +55,7 @@ func newPooling(x, y images, p device.Pool2D) pooling {
 }
 
 // row calls f for the windows of row oh of image n, from column ow on: for all that are wholly inside from left to right
-// together, for the others one by one. y and x are the first elements; TapsH or TapsW is 0 where no tap is inside.
+// together, for the others one by one. y and x are the first elements; TapsH or TapsW is 0, and N 1, where no tap is inside.
 func (q *pooling) row(n, oh int, f func(w simd.Windows, y, x, ow int)) {
 	p := &q.p
 	sw, dh, dw := int(p.StrideW), int(p.DilH), int(p.DilW)
@@ -70,7 +70,7 @@ func (q *pooling) row(n, oh int, f func(w simd.Windows, y, x, ow int)) {
 		w0 := ow*sw - int(p.PadW)
 		wl, wh := tapsInside(w0, int(p.KernelW), dw, q.x.w)
 		w.N, w.TapsW = 1, wh-wl
-		if ow == q.inside && q.beyond > ow {
+		if ow == q.inside && q.beyond > ow && w.TapsH > 0 {
 			w.N = q.beyond - ow
 		}
 		h, v := h0+hl*dh, w0+wl*dw

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // rig makes filled views on one device for a test; the same seed gives the same numbers on every device.
@@ -130,6 +131,21 @@ func values(v device.View) []float64 {
 		out = append(out, get(at))
 	}
 	return out
+}
+
+// eachLevel runs f with the instruction set in use and with each below it, which are tried for f32 alone: f64 is computed in
+// plain Go on all of them.
+func eachLevel(t *testing.T, f func(t *testing.T, types []device.DType)) {
+	types := []device.DType{device.F32, device.F64}
+	t.Run(simd.Active().String(), func(t *testing.T) { f(t, types) })
+	for _, disable := range []func() func(){simd.DisableAVX512, simd.DisableAll} {
+		before := simd.Active()
+		restore := disable()
+		if simd.Active() != before {
+			t.Run(simd.Active().String(), func(t *testing.T) { f(t, types[:1]) })
+		}
+		restore()
+	}
 }
 
 // everywhere runs a call on devices of 1, 2 and 5 threads and, on the last, as a captured step; setup makes the
