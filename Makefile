@@ -9,7 +9,7 @@ FUZZTIME    ?= 10s
 ARGS        ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-long lint race bench bench-quick bench-go fuzz cross clean
+.PHONY: help run build test test-levels test-long lint race bench bench-quick bench-go fuzz cross clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -23,6 +23,10 @@ build: ## bin/acumen, pure Go
 
 test: ## all tests but the long ones; no C compiler needed
 	$(GO) test ./...
+
+test-levels: ## the tests, shortened, with each instruction set below the processor's: AVX2, plain Go (x86-64)
+	ACUMEN_SIMD=avx2 $(GO) test -short -count=1 ./...
+	ACUMEN_SIMD=generic $(GO) test -short -count=1 ./...
 
 test-long: ## tests that train on all of CIFAR-10; ACUMEN_DATA_DIR names the folder with the data
 	@$(GO) run ./cmd/acumen data verify cifar10 >/dev/null || { \
