@@ -116,10 +116,10 @@ func (d Dist) String() string { return distName[d] }
 // Kernels is the small set of tensor operations that every device has; all else composes from them, or is a fused
 // kernel found with As. The destination comes first. Sources are broadcast to the destination's shape as numpy does.
 // A kernel calculates in Compute of all its views' types and rounds once into the destination's type; conversion to an
-// integer type rounds toward zero and saturates, NaN gives 0. Sums and products of integers are exact before that. A
-// destination may be the very view of a source of an elementwise kernel; any other overlap of destination and source is
-// the caller's fault. A shape that does not fit panics with the kernel's name and the shapes. Zero-sized views are
-// legal everywhere and do nothing.
+// integer type rounds toward zero and saturates, NaN gives 0. Sums, products and powers of integers are those modulo
+// 2^64 before that. A destination may be the very view of a source of an elementwise kernel; any other overlap of
+// destination and source is the caller's fault. A shape that does not fit panics with the kernel's name and the shapes.
+// Zero-sized views are legal everywhere and do nothing.
 type Kernels interface {
 	// Fill sets every element to v.
 	Fill(y View, v float64)

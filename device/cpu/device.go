@@ -68,7 +68,8 @@ type Device struct {
 	noWinograd bool // convolutions are sums over taps
 }
 
-// Open makes a device. Options.Threads 0 takes GOMAXPROCS.
+// Open makes a device. Options.Threads 0 takes GOMAXPROCS. It is device.Open that refuses values of ACUMEN_SIMD and
+// ACUMEN_WINOGRAD that cannot be served.
 func Open(o device.Options) *Device {
 	n := o.Threads
 	if n <= 0 {
@@ -81,7 +82,7 @@ func Open(o device.Options) *Device {
 // Name is "cpu".
 func (d *Device) Name() string { return "cpu" }
 
-// Describe is the processor's name and the number of threads.
+// Describe is the processor's name, the number of threads and the instruction set.
 func (d *Device) Describe() string { return describe(len(d.perWorker)) }
 
 func describe(threads int) string {

@@ -12,7 +12,8 @@ type plan struct{ limit int }
 // plannedDevice is a CPU that is not there: it counts memory, and computes nothing.
 type plannedDevice struct{ *Device }
 
-// Twin is a device that is not there of the same kind, without limit. Scratch of threads is not counted.
+// Twin is a device that is not there of the same kind, without limit. Scratch, of threads and of all together, is
+// not counted.
 func (d *Device) Twin() (device.Planned, error) {
 	return plannedDevice{&Device{perWorker: make([]scratch, 1), plan: &plan{math.MaxInt}}}, nil
 }

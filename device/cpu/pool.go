@@ -82,6 +82,7 @@ func (p *pool) run(ph *phase) {
 			runtime.Gosched()
 		}
 	}
+	p.current.Store(nil) // nothing that a step holds is kept for an idle device
 }
 
 // help claims and runs parts of the current phase until none is left, and gives its generation. Meanwhile its goroutine

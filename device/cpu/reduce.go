@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/device/cpu/simd"
@@ -144,10 +145,15 @@ func (r reduction) rows(d *Device) []phase {
 	if blocks > 1 {
 		group = 1
 	}
-	d.shared(r.outs * blocks * 16)
+	if blocks > 1 {
+		d.shared(r.outs * blocks * int(unsafe.Sizeof(partial{})))
+	}
 	groups := (r.outs + group - 1) / group
 	fold := phase{n: groups * blocks, run: func(part, _ int) {
-		all := sharedOf[partial](d, 0, r.outs*blocks)
+		var all []partial
+		if blocks > 1 {
+			all = sharedOf[partial](d, 0, r.outs*blocks)
+		}
 		b := part % blocks
 		lo, hi := b*reduceBlock, min(r.n, (b+1)*reduceBlock)
 		for o := part / blocks * group; o < min(r.outs, (part/blocks+1)*group); o++ {

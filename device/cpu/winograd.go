@@ -39,7 +39,7 @@ const (
 	winogradTiles    = 32        // tiles of all images that are
 	winogradBytes    = 512 << 10 // of transformed tiles: they stay in a second-level cache while panels of weights pass by
 	winogradParts    = 16        // parts at least, if there are so many rows of tiles
-	winogradGap      = 16        // elements between the 16 elements of tiles, which would crowd in a cache
+	winogradGap      = 16        // elements between the elements of tiles, which would crowd in a cache
 )
 
 // winogradOff reports whether the environment variable ACUMEN_WINOGRAD asks for sums over taps everywhere, and what is wrong

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checkPool holds the kernels of pooling against their twins: n windows of kh x kw taps, sw apart, over c channels.
 func asInts(x []float32) []int32 { return unsafe.Slice((*int32)(unsafe.Pointer(&x[0])), len(x)) }
 
+// checkPool holds the kernels of pooling against their twins: n windows of kh x kw taps, sw apart, over c channels.
 func checkPool(t *testing.T, l Level, n, kh, kw, sw, c, gap int, atEnd bool) {
 	r := rand.New(rand.NewPCG(uint64(n*kh*kw), uint64(c)))
 	pixel := c + gap

@@ -36,8 +36,6 @@ func (f *file) label(stem string) string {
 
 func (f *file) at(label string) { f.WriteString(label + ":\n") }
 
-func (f *file) comment(format string, args ...any) { f.op("// "+format, args...) }
-
 // isa is what a set of kernels may use.
 type isa struct {
 	name  string

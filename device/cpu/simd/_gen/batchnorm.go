@@ -32,7 +32,7 @@ func channelSums(f *file, i isa) {
 	f.end()
 }
 
-// gradSums writes the kernel of NormaliseGradSums, as channelSums.
+// gradSums writes the kernel of GradSums, as channelSums.
 func gradSums(f *file, i isa) {
 	get := f.kernel(i, "gradSums", "sum", "dot", "dy", "x", "mean", "rows", "c", "dyStride", "xStride")
 	get("c", "CX")

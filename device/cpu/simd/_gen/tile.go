@@ -304,8 +304,8 @@ func (t *tiler) finish() {
 	t.op("RET")
 }
 
-// masks makes, of the number of columns in CX, the masks of the vectors: k registers, or for AVX2 the register pairs
-// below the sums' top, whose memory R11 points at.
+// masks makes, of the number of columns in CX, the masks of the vectors: k registers, or points R11 at those in
+// memory for AVX2.
 func (t *tiler) masks() {
 	if t.isa == avx512 {
 		t.op("MOVQ $-1, R10")

@@ -135,15 +135,12 @@ func (b *body) rounding() string {
 	return "VROUNDPS"
 }
 
-// fma is x y + z, rounded once; fnma is z - x y, fms x y - z.
+// fma is x y + z, rounded once; fnma is z - x y.
 func (b *body) fma(x, y, z val) val {
 	return b.add1(node{op: opFMA, imm: "VFMADD", args: []val{x, y, z}}, 0)
 }
 func (b *body) fnma(x, y, z val) val {
 	return b.add1(node{op: opFMA, imm: "VFNMADD", args: []val{x, y, z}}, 0)
-}
-func (b *body) fms(x, y, z val) val {
-	return b.add1(node{op: opFMA, imm: "VFMSUB", args: []val{x, y, z}}, 0)
 }
 
 // horner is the polynomial of x with these coefficients, the highest first.
