@@ -68,11 +68,13 @@ const (
 	flipped         // every axis backwards
 	permuted        // the axes stored in the opposite order
 	padded          // rows with a gap between them
+	turned          // the first axis backwards
+	crossed         // the last two axes stored in the opposite order, the last backwards
 	layouts
 )
 
 func (l layout) String() string {
-	return [...]string{"plain", "shifted", "strided", "flipped", "permuted", "padded"}[l]
+	return [...]string{"plain", "shifted", "strided", "flipped", "permuted", "padded", "turned", "crossed"}[l]
 }
 
 // place is a view in that layout on fresh memory that holds the pattern 0xA5 everywhere.
@@ -91,6 +93,10 @@ func (r *rig) place(l layout, typ device.DType, dims ...int) device.View {
 			}
 		case padded:
 			big[n-1] += 3
+		case crossed:
+			if n > 1 {
+				big[n-1], big[n-2] = dims[n-2], dims[n-1]
+			}
 		}
 	}
 	if l == shifted {
@@ -118,6 +124,13 @@ func (r *rig) place(l layout, typ device.DType, dims ...int) device.View {
 		v = v.Permute(axes...)
 	case l == padded:
 		v = v.Slice(n-1, 1, dims[n-1], 1)
+	case l == turned:
+		v = v.Flip(0)
+	case l == crossed:
+		if n > 1 {
+			v = v.T()
+		}
+		v = v.Flip(n - 1)
 	}
 	fill := make([]byte, bytes)
 	for i := range fill {
