@@ -116,10 +116,10 @@ func (n nest) planes(f func(y, x, rows int)) phase {
 		return phase{}
 	}
 	tall := min(rows, max(1, partSize/inner)) // rows of a piece
-	pieces := (rows + tall - 1) / tall
+	pieces := ceil(rows, tall)
 	many := max(1, partSize/(inner*tall)) // pieces of a part
 	all := planes * pieces
-	return phase{n: (all + many - 1) / many, run: func(part, _ int) {
+	return phase{n: ceil(all, many), run: func(part, _ int) {
 		var index [device.MaxRank]int
 		lo, hi := part*many, min(all, (part+1)*many)
 		y, x, rest := n.off[0], n.off[1], lo/pieces

@@ -33,7 +33,7 @@ func dropout[T float](d *Device, y, x, state device.View, stream uint32, p float
 	m := mapOf[T](y, x)
 	d.reserve(4 * some)
 	d.enqueue("Dropout", []device.View{y}, []device.View{x, state}, float64(n), phase{
-		n: (n + block - 1) / block,
+		n: ceil(n, block),
 		run: func(part, worker int) {
 			key := [2]uint32{uint32(st[0]), uint32(st[1])}
 			for lo := part * block; lo < min(n, (part+1)*block); lo += some {

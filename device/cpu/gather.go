@@ -74,7 +74,7 @@ func (d *Device) Gather(y, x, idx device.View) {
 			store(&mem[0], a+lo*sa, sa, load(&mem[1], b+lo*sb, sb, w, buf))
 		}
 	})
-	p := phase{n: (walk.count + group - 1) / group, run: func(part, worker int) {
+	p := phase{n: ceil(walk.count, group), run: func(part, worker int) {
 		for i := part * group; i < min(walk.count, (part+1)*group); i++ {
 			at, k := walk.row(i)
 			if k < 0 || k >= entries {

@@ -99,7 +99,7 @@ func (n nest) phase(d *Device, f func(worker int, at *[maxOperands]int, count in
 	}
 	width := min(inner, partSize)
 	cols, group := (inner+width-1)/width, max(1, partSize/inner)
-	groups := (rows + group - 1) / group
+	groups := ceil(rows, group)
 	cursors := make([]cursor, len(d.perWorker))
 	return phase{n: cols * groups, run: func(part, worker int) {
 		lo, hi, c := part/cols*group, min(rows, (part/cols+1)*group), part%cols*width

@@ -22,7 +22,7 @@ func newNormBlocks[T float](m, c int, lds ...int) normBlocks {
 		}
 	}
 	b.block = max(1, (1<<16)/b.wide()) * b.long
-	b.n = (m + b.block - 1) / b.block
+	b.n = ceil(m, b.block)
 	return b
 }
 

@@ -63,7 +63,7 @@ func sgd[T float](d *Device, w, g, buf, hyper device.View, hyp func() [device.Hy
 		writes, reads = append(writes, buf), append(reads, buf)
 	}
 	d.enqueue("SGD", writes, reads, 4*float64(n), phase{
-		n: (n + optimBlock - 1) / optimBlock,
+		n: ceil(n, optimBlock),
 		run: func(part, _ int) {
 			h := hyp()
 			if h[device.HyperOK] == 0 {
@@ -114,7 +114,7 @@ func adam[T float](d *Device, w, g, m, v, vmax, hyper device.View, hyp func() [d
 		writes, reads = append(writes, vmax), append(reads, vmax)
 	}
 	d.enqueue("Adam", writes, reads, 12*float64(n), phase{
-		n: (n + optimBlock - 1) / optimBlock,
+		n: ceil(n, optimBlock),
 		run: func(part, _ int) {
 			h := hyp()
 			if h[device.HyperOK] == 0 {

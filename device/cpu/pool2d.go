@@ -22,7 +22,7 @@ func (m *images) at(n, h, w int) int { return n*m.strN + h*m.strH + w*m.strW }
 // start+lo*dil .. start+(hi-1)*dil.
 func tapsInside(start, k, dil, n int) (lo, hi int) {
 	if start < 0 {
-		lo = (-start + dil - 1) / dil
+		lo = ceil(-start, dil)
 	}
 	if hi = k; start+(k-1)*dil >= n {
 		hi = max((n-start+dil-1)/dil, 0)
@@ -87,7 +87,7 @@ func (q *pooling) row(n, oh int, f func(w simd.Windows, y, x, ow int)) {
 func (q *pooling) rows(f func(n, oh int)) phase {
 	rows, per := q.y.n*q.y.h, max(1, 16384/(q.y.w*q.y.c))
 	return phase{
-		n: (rows + per - 1) / per,
+		n: ceil(rows, per),
 		run: func(part, _ int) {
 			for r := part * per; r < min(rows, (part+1)*per); r++ {
 				f(r/q.y.h, r%q.y.h)

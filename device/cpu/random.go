@@ -31,7 +31,7 @@ func (d *Device) Random(y device.View, dist device.Dist, state device.View, stre
 	even := dist == device.Uniform && y.Type == device.F32 && str == 1 && order.rank <= 1 // what a vector kernel fills
 	m := mapOf[float32](y)
 	d.reserve(4 * chunk)
-	p := phase{n: (n + chunk - 1) / chunk, run: func(part, worker int) {
+	p := phase{n: ceil(n, chunk), run: func(part, worker int) {
 		key := [2]uint32{uint32(st[0]), uint32(st[1])}
 		lo, hi := part*chunk, min(n, (part+1)*chunk)
 		if dist == device.Permutation {

@@ -148,7 +148,7 @@ func (r reduction) rows(d *Device) []phase {
 	if blocks > 1 {
 		d.shared(r.outs * blocks * int(unsafe.Sizeof(partial{})))
 	}
-	groups := (r.outs + group - 1) / group
+	groups := ceil(r.outs, group)
 	fold := phase{n: groups * blocks, run: func(part, _ int) {
 		var all []partial
 		if blocks > 1 {
@@ -332,7 +332,7 @@ func (r reduction) columns(d *Device) []phase {
 	width := min(k, 4096)
 	cols, outer := (k+width-1)/width, r.outs/k
 	tall := max(1, reduceBlock/width, (r.n+maxBlocks-1)/maxBlocks) // rows of a block
-	blocks := (r.n + tall - 1) / tall
+	blocks := ceil(r.n, tall)
 	d.shared(outer * blocks * k * 8)
 	d.reserve(width * 8)
 	fold := phase{n: outer * blocks * cols, run: func(part, worker int) {

@@ -22,7 +22,7 @@ func (r rowsOf) perPart(n int) int { return max(1, n/r.k) }
 func (r rowsOf) eachRow(f func(i int)) phase {
 	per := r.perPart(4096)
 	return phase{
-		n: (r.n + per - 1) / per,
+		n: ceil(r.n, per),
 		run: func(part, _ int) {
 			for i := part * per; i < min(r.n, (part+1)*per); i++ {
 				f(i)
