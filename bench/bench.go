@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,9 @@ type bench struct {
 	void    []string         // why the run does not count
 	failed  []string         // what could not be measured
 	floors  []floor
+
+	pythonErr error // why there is no Python
+	compared  int   // cases of PyTorch whose speed is known
 }
 
 func newBench(o options, place setup.Place, out, log io.Writer) *bench {
@@ -114,7 +118,7 @@ func (b *bench) all(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case !b.o.wants(t.name) || b.o.quick && t.name == "gomlx":
+		case !b.o.wants(t.name) || b.o.quick && needsPeers(t.name):
 			continue
 		case t.name == "bf16" && len(b.o.only) == 0 && !b.fastBF16():
 			fmt.Fprintf(b, "\n## %s\n\nThis processor has no bf16 dot instruction that is faster than f32: not measured.\n", t.title)
@@ -165,7 +169,7 @@ func (b *bench) header() error {
 		return err
 	}
 	fmt.Fprintf(b, "* command: `%s`\n", strings.TrimSpace(b.o.command))
-	fmt.Fprintf(b, "* medians of %d visits, acumen and its peers in turn; a star marks fewer; ratio = acumen's speed / the peer's; in brackets the share of the peak, which is measured in turn with them\n", b.o.rounds)
+	fmt.Fprintf(b, "* medians of %d visits (3 at most for memory), acumen and its peers in turn; a star marks fewer; ratio = acumen's speed / the peer's; in brackets the share of the peak, which is measured in turn with them\n", b.o.rounds)
 	b.say("peaks")
 	rounds := 9
 	if b.o.quick {
@@ -201,7 +205,7 @@ func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.log, format+"\n"
 func (b *bench) table(ctx context.Context, t *table) error {
 	sides := []side{{acumen, b.ours}}
 	for _, name := range t.peers {
-		if p := b.peer(name); p != nil {
+		if p := b.peer(ctx, name); p != nil {
 			sides = append(sides, side{name, p})
 		}
 	}
@@ -213,18 +217,19 @@ func (b *bench) table(ctx context.Context, t *table) error {
 			}
 			b.say("%s: %s, %s", t.name, e.label, plural(n, "thread"))
 			r := result{entry: e, threads: n, times: map[string]timing{}}
-			sides := sides
+			visited := sides
 			if kind := t.kind(n, b.rates); e.flops > 0 && b.rates.Of(kind, n) > 0 {
-				sides = slices.Insert(slices.Clone(sides), 1, side{thePeak, ceiling{kind}})
+				visited = slices.Insert(slices.Clone(sides), 1, side{thePeak, ceiling{kind}})
 			}
-			for i, x := range b.pace.compare(e.c, n, sides) {
-				r.times[sides[i].name] = x
+			for i, x := range b.pace.compare(e.c, n, visited) {
+				r.times[visited[i].name] = x
 				var lacks *peer.LacksError
 				if x.err != nil && !errors.As(x.err, &lacks) {
 					b.failed = append(b.failed, fmt.Sprintf("%s, %s: %v", t.name, e.label, x.err))
 				}
 			}
 			results = append(results, r)
+			sides = b.alive(sides, r)
 		}
 		for _, s := range sides {
 			if err := s.Drop(); err != nil {
@@ -232,7 +237,9 @@ func (b *bench) table(ctx context.Context, t *table) error {
 			}
 		}
 	}
-	b.void = append(b.void, b.ref.slow(t, results)...)
+	slow, compared := b.ref.slow(t, results)
+	b.void = append(b.void, slow...)
+	b.compared += compared
 	b.floors = append(b.floors, t.floors(results, b.kind())...)
 	if err := t.write(b, results, b.rates, b.o.rounds); err != nil {
 		return err
@@ -240,18 +247,34 @@ func (b *bench) table(ctx context.Context, t *table) error {
 	return b.save()
 }
 
+// alive leaves out peers that ended in a case: the next table starts them again.
+func (b *bench) alive(sides []side, r result) []side {
+	return slices.DeleteFunc(slices.Clone(sides), func(s side) bool {
+		var ended *peer.EndedError
+		if !errors.As(r.times[s.name].err, &ended) {
+			return false
+		}
+		_ = b.peers[s.name].Close() // what it said is in the error
+		delete(b.peers, s.name)
+		return true
+	})
+}
+
 // peer is a running peer, nil if it cannot be had.
-func (b *bench) peer(name string) *peer.Peer {
+func (b *bench) peer(ctx context.Context, name string) *peer.Peer {
 	if p, ok := b.peers[name]; ok {
 		return p
 	}
-	if _, ok := b.missing[name]; ok {
+	if _, ok := b.missing[name]; ok || ctx.Err() != nil {
 		return nil
 	}
-	cmd, err := b.peerCommand(name)
+	cmd, err := b.peerCommand(ctx, name)
 	var p *peer.Peer
 	if err == nil {
 		p, err = peer.Start(name, cmd)
+	}
+	if ctx.Err() != nil {
+		return nil // interrupted: nothing is said of it
 	}
 	if err != nil {
 		b.missing[name] = err
@@ -267,7 +290,7 @@ func (b *bench) peer(name string) *peer.Peer {
 	return p
 }
 
-func (b *bench) peerCommand(name string) (*exec.Cmd, error) {
+func (b *bench) peerCommand(ctx context.Context, name string) (*exec.Cmd, error) {
 	if name == gonum || name == gomlx {
 		path, err := b.place.Peer(name)
 		if err != nil {
@@ -275,7 +298,7 @@ func (b *bench) peerCommand(name string) (*exec.Cmd, error) {
 		}
 		return exec.Command(path), nil
 	}
-	if err := b.setUpPython(); err != nil {
+	if err := b.setUpPython(ctx); err != nil {
 		return nil, err
 	}
 	switch name {
@@ -287,11 +310,12 @@ func (b *bench) peerCommand(name string) (*exec.Cmd, error) {
 	return b.python.Command(setup.Tuned, "torch_peer.py"), nil
 }
 
-func (b *bench) setUpPython() (err error) {
-	if b.python == nil {
-		b.python, err = b.place.Python()
+// setUpPython is tried once: what fails takes minutes, and fails again.
+func (b *bench) setUpPython(ctx context.Context) error {
+	if b.python == nil && b.pythonErr == nil && ctx.Err() == nil {
+		b.python, b.pythonErr = b.place.Python()
 	}
-	return err
+	return cmp.Or(ctx.Err(), b.pythonErr)
 }
 
 // save writes what there is to the file, if one is named.
@@ -327,8 +351,10 @@ func (b *bench) verdict(took time.Duration) error {
 		}
 	case measured && b.ref == nil:
 		fmt.Fprint(b, "\nFor this kind of machine no speeds of PyTorch are known: whether it was quiet was not checked.\n")
+	case measured && b.compared == 0:
+		fmt.Fprint(b, "\nFor these rows no speeds of PyTorch are known: whether the machine was quiet was not checked.\n")
 	case measured:
-		fmt.Fprintf(b, "\nThe run counts: where its speed is known, tuned PyTorch reached at least %.0f %% of it.\n", 100*leastOfReference)
+		fmt.Fprintf(b, "\nThe run counts: where its speed is known, in %s, tuned PyTorch reached at least %.0f %% of it.\n", plural(b.compared, "case"), 100*leastOfReference)
 	}
 	if err := b.save(); err != nil {
 		return err

@@ -11,7 +11,7 @@ type entry struct {
 	label string
 	c     peer.Case
 	work  float64 // of one call: operations, elements or pictures
-	flops float64 // operations of one call that cannot be left out; 0: not known
+	flops float64 // operations of one call as sums over taps, padding left out; 0: not known
 }
 
 func matmulEntries() []entry {

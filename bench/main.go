@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,8 +25,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command(os.Stdout, os.Stderr).ExecuteContext(ctx); err != nil {
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	err := command(os.Stdout, os.Stderr).ExecuteContext(ctx)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
+		os.Exit(130)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		if h := fault.HintOf(err); h != "" {
 			fmt.Fprintln(os.Stderr, "hint: "+h)
@@ -82,6 +88,9 @@ func (o *options) complete() error {
 				hint = "did you mean " + near + "?"
 			}
 			return fault.Usagef(hint, "--only: there is no table %q", name)
+		}
+		if o.quick && needsPeers(name) {
+			return fault.Usagef("leave out --quick", "--only %s: it compares with peers, which --quick leaves out", name)
 		}
 	}
 	if o.rounds < 0 {

@@ -27,6 +27,7 @@ func TestMistakes(t *testing.T) {
 		{"steps", `unknown argument "steps"`, "bench --only steps"},
 		{"--only stpes", `no table "stpes"`, "did you mean steps?"},
 		{"--only xyzzy", `no table "xyzzy"`, "one of matmul, "},
+		{"--quick --only predict", "--only predict: it compares with peers", "leave out --quick"},
 		{"--threads 1000000", "--threads 1000000", "from 1 to "},
 		{"--rounds -1", "--rounds -1", "--rounds 5"},
 		{"--fast", "unknown flag: --fast", "bench --help"},

@@ -57,7 +57,15 @@ var references = []reference{
 		"matmul/2048x2048x2048": {105},
 		"matmul/1024x2304x256":  {105},
 		"steps/cifar94, 256":    {154, 294},
+		"steps/cifar94, 1024":   {155, 302},
+		"steps/resnet18, 128":   {32.7, 62.4},
+		"steps/resnet20, 128":   {333, 609},
 		"steps/lenet5-wide, 64": {3845, 5861},
+		"bf16/cifar94, 256":     {274, 525},
+		"bf16/cifar94, 1024":    {282, 545},
+		"bf16/resnet18, 128":    {61.6, 113},
+		"infer/resnet18, 128":   {106, 203},
+		"infer/cifar94, 256":    {489, 935},
 	}},
 	{"Intel Xeon, family 6, model 207", 6, 207, map[string][2]float64{ // of PyTorch 1.13
 		"steps/cifar94, 256":  {165, 310},
@@ -76,22 +84,24 @@ func referenceFor(m machine) *reference {
 	return nil
 }
 
-// slow tells of the results in which tuned PyTorch was slower than it may be.
-func (ref *reference) slow(t *table, results []result) []string {
+// slow tells of the results in which tuned PyTorch was slower than it may be, and how many it compared.
+func (ref *reference) slow(t *table, results []result) (all []string, compared int) {
 	if ref == nil {
-		return nil
+		return nil, 0
 	}
-	var all []string
 	for _, r := range results {
 		if r.threads > 2 {
 			continue
 		}
 		want, got := ref.speeds[t.name+"/"+r.label][r.threads-1], t.speed(r, tuned)
+		if want > 0 && got > 0 {
+			compared++
+		}
 		if want > 0 && got > 0 && got < leastOfReference*want {
 			all = append(all, fmt.Sprintf("%s, %s, %s: %s of %s %s (%.0f %%)", t.title, r.label, plural(r.threads, "thread"), number(got), number(want), t.unit, 100*got/want))
 		}
 	}
-	return all
+	return all, compared
 }
 
 func plural(n int, what string) string {

@@ -66,10 +66,16 @@ func TestNumbers(t *testing.T) {
 func TestVoid(t *testing.T) {
 	table, rows, _ := results()
 	ref := &reference{speeds: map[string][2]float64{"matmul/small": {5.5}, "matmul/large": {223}, "matmul/broken": {1}, "matmul/none": {1}}}
-	assert.Equal(t, []string{"Products, large, 1 thread: 200 of 223 GFLOP/s (90 %)"}, ref.slow(table, rows), "5 of 5.5 are 91 %, 200 of 223 are 89.7 %")
+	slow, compared := ref.slow(table, rows)
+	assert.Equal(t, []string{"Products, large, 1 thread: 200 of 223 GFLOP/s (90 %)"}, slow, "5 of 5.5 are 91 %, 200 of 223 are 89.7 %")
+	assert.Equal(t, 2, compared)
 	rows[1].threads = 3
-	assert.Empty(t, ref.slow(table, rows), "nothing is known of 3 threads")
-	assert.Empty(t, (*reference)(nil).slow(table, rows), "nothing is known of this machine")
+	slow, compared = ref.slow(table, rows)
+	assert.Empty(t, slow, "nothing is known of 3 threads")
+	assert.Equal(t, 1, compared)
+	slow, compared = (*reference)(nil).slow(table, rows)
+	assert.Empty(t, slow, "nothing is known of this machine")
+	assert.Zero(t, compared)
 }
 
 func TestReferencesNameRows(t *testing.T) {

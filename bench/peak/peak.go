@@ -1,6 +1,6 @@
 // Package peak measures what a machine's cores can do at most: multiply-adds in registers and bytes to and from memory.
 // Benchmarks are given as fractions of it. The loops are assembly without loads in the arithmetic ones, so that neither
-// a compiler nor memory is measured; where there is no assembly, nothing can be measured, and Kinds is empty.
+// a compiler nor memory is measured; where there is no assembly, nothing can be measured, and Measure gives nothing.
 package peak
 
 import (

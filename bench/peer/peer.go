@@ -61,6 +61,14 @@ type LacksError struct{ Peer, Reason string }
 // Error names the peer and its reason.
 func (e *LacksError) Error() string { return e.Peer + ": " + e.Reason }
 
+// EndedError says that a peer's program came to its end.
+type EndedError struct{ Peer, Asked, Said string }
+
+// Error names the peer and gives the last that it said.
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("%s ended while it was asked to %s%s", e.Peer, e.Asked, e.Said)
+}
+
 // patience is how long an answer may take.
 const patience = 20 * time.Minute
 
@@ -148,7 +156,7 @@ func (p *Peer) ask(r request) (answer, error) {
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE):
 		_ = p.end() // Close tells
-		return a, fmt.Errorf("%s ended while it was asked to %s%s", p.Name, r.Do, p.problems)
+		return a, &EndedError{p.Name, r.Do, p.problems.String()}
 	case err != nil:
 		return a, fmt.Errorf("%s, asked to %s: %w%s", p.Name, r.Do, err, p.problems)
 	case a.Lacks:

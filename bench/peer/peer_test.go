@@ -104,6 +104,9 @@ func TestPeersThatFail(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Time(peer.Case{Kind: "die"}, 1, 0, 1)
 	require.ErrorContains(t, err, "ended while it was asked to time")
+	var ended *peer.EndedError
+	require.ErrorAs(t, err, &ended)
+	assert.Contains(t, ended.Said, "dying")
 	require.Error(t, p.Close())
 
 	_, err = peer.Start("nobody", exec.Command("/nonexistent/peer"))

@@ -44,6 +44,9 @@ func (p Place) Python() (*Python, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.run("", python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"); err != nil {
+		return nil, fault.Usagef("install Python 3.11 or later, or name one by PYTHON, or leave PyTorch out: --quick", "PyTorch cannot be set up: %s is older than Python 3.11, or does not run", python)
+	}
 	dir, err := p.once("python", string(wanted)+preload+stubsVersion, func(dir string) error {
 		p.say("installing PyTorch and numpy into %s (0.6 GB to download, 1.5 GB on disk)", dir)
 		if err := p.run(dir, python, "-m", "venv", "venv"); err != nil {
