@@ -30,14 +30,15 @@ test-levels: ## the tests, shortened, with each instruction set below the proces
 
 test-long: ## tests that train on all of CIFAR-10; ACUMEN_DATA_DIR names the folder with the data
 	@$(GO) run ./cmd/acumen data verify cifar10 >/dev/null || { \
-	  echo "make test-long: CIFAR-10 was not found. Get it with 'bin/acumen data get cifar10', or set ACUMEN_DATA_DIR to the folder that has cifar-10-batches-bin" >&2; exit 2; }
+	  echo "make test-long: CIFAR-10 was not found. Get it with '$(GO) run ./cmd/acumen data get cifar10', or set ACUMEN_DATA_DIR to the folder that has cifar-10-batches-bin" >&2; exit 2; }
 	$(GO) test -tags long -timeout 80m ./...
 
 lint: ## go vet, gofmt, staticcheck
 	$(GO) vet ./...
 	$(GO) vet -tags long ./...
 	$(GO) -C bench/peers vet ./...
-	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }
+	@files=$$(git ls-files '*.go') && test -n "$$files" && out=$$(gofmt -l $$files) || { echo "make lint: gofmt could not be run over the checkout" >&2; exit 1; }; \
+	  test -z "$$out" || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }
 	$(GO) run $(STATICCHECK) ./...
 
 race: ## the race detector over all tests, shortened (this one needs a C compiler)
@@ -64,7 +65,7 @@ cross: ## compile for the other platforms
 	GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/acumen
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin build
 
 include cuda/cuda.mk
 include cuda/container/container.mk

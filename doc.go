@@ -10,9 +10,10 @@
 //
 // A package imports only floors below its own. Nothing above package device names a back-end.
 //
-// Three lines train a network:
+// Four lines train a network:
 //
 //	dev, err := device.Open("auto") // with import _ "github.com/acumen-ml/acumen/device/all"
-//	train, test, err := data.MNIST(dir)
-//	run, err := trainer.Fit(ctx, dev, model.LeNet5(model.Seed(1)), train, test, trainer.Options{Epochs: 5, Batch: 64})
+//	train, test, err := data.EmbeddedMNIST()
+//	net, err := model.New("lenet5", [3]int{28, 28, 1}, 10)
+//	res, err := trainer.Fit(ctx, dev, net, train, test, trainer.Options{Epochs: 5, Batch: 64, Optimizer: optim.SGD{LR: 0.05, Momentum: 0.9}})
 package acumen

@@ -87,12 +87,6 @@ func TestRoundTrip(t *testing.T) {
 	assert.ErrorContains(t, err, "two tensors are called optim.momentum.fc.bias")
 }
 
-// Who wants the weights reads them, whatever has become of the optimiser's state; whoever wants all does not.
-// No byte can be changed, lost or added unseen.
-// The message names the file and the region.
-// A file of format 1, as the program wrote it then, is read, and its bytes are guarded too.
-// A file of which a part cannot be read is not called damaged, and one that shrinks is named so.
-// failing is a file system of whose files nothing from byte at on can be read.
 // Nobody's memory is another's: the file's bytes, the checkpoint's tensors, and those of a network that Apply filled.
 func TestMemoryIsNotShared(t *testing.T) {
 	n := network(t, "lenet5", 1)
@@ -112,7 +106,6 @@ func TestMemoryIsNotShared(t *testing.T) {
 	assert.NotEqual(t, weight(got)[0], m.Params()[0].Value.Data().([]float32)[0], "what is applied")
 }
 
-// A sound file of another format is told from a damaged one.
 // State that is kept, but of no parameter, is not forgotten.
 func TestEmptyState(t *testing.T) {
 	c := small(1)

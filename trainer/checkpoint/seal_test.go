@@ -23,6 +23,7 @@ import (
 	"github.com/acumen-ml/acumen/trainer/checkpoint"
 )
 
+// Who wants the weights reads them, whatever has become of the optimiser's state; whoever wants all does not.
 func TestLoadWeightsOfALargeFile(t *testing.T) {
 	const n = 1<<20 + 77 // numbers: some pieces of each tensor
 	of := func(v float32) *tensor.Dense {
@@ -65,6 +66,7 @@ func TestLoadWeightsOfALargeFile(t *testing.T) {
 	}
 }
 
+// No byte can be changed, lost or added unseen.
 func TestEveryByteIsGuarded(t *testing.T) {
 	b := encode(t, small(1))
 	refused := func(bad []byte, what string, at int) {
@@ -87,6 +89,7 @@ func TestEveryByteIsGuarded(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The message names the file and the region.
 func TestDamageIsNamed(t *testing.T) {
 	b := encode(t, small(1))
 	head := 8 + int(binary.LittleEndian.Uint64(b))
@@ -139,6 +142,7 @@ func TestDamageIsNamed(t *testing.T) {
 	assert.Equal(t, fault.Usage, fault.KindOf(err), "a folder")
 }
 
+// A file of format 1, as the program wrote it then, is read, and its bytes are guarded too.
 func TestFormat1(t *testing.T) {
 	path := filepath.Join("testdata", "format1.safetensors")
 	c, err := checkpoint.Load(path)
@@ -161,6 +165,7 @@ func TestFormat1(t *testing.T) {
 	}
 }
 
+// A file of which a part cannot be read is not called damaged, and one that shrinks is named so.
 func TestUnreadable(t *testing.T) {
 	d := faultfs.New()
 	b := encode(t, of(network(t, "mlp", 1)))
@@ -188,6 +193,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// failing is a file system of whose files nothing from byte at on can be read.
 type failing struct {
 	*faultfs.Disk
 	at    int64
@@ -212,6 +218,7 @@ func (r failingReader) ReadAt(b []byte, off int64) (int, error) {
 	return int(max(r.f.at-off, 0)), r.f.cause
 }
 
+// A sound file of another format is told from a damaged one.
 func TestOtherVersion(t *testing.T) {
 	b := encode(t, small(1))
 	at := bytes.Index(b, []byte(`\"version\":2,`))
