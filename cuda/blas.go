@@ -67,7 +67,7 @@ func (d *Device) TF32(on bool) bool {
 
 // abilities are what the choice of a kernel depends on beside the shape.
 func (d *Device) abilities() abilities {
-	can := abilities{blas: d.blas.handle != nil, fuse: d.blas.light != nil, tensor: d.gpu.major >= 8, tf32: d.blas.tf32, shared: sharedLimit(d.gpu.major, d.gpu.minor)}
+	can := abilities{blas: d.blas.handle != nil, fuse: d.blas.light != nil, tensor: d.gpu.major >= 8, tf32: d.blas.tf32, groups: d.gpu.groups}
 	if d.plan != nil {
 		can.blas, can.fuse = d.plan.blas, d.plan.fuse
 	}

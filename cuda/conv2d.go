@@ -19,7 +19,7 @@ type conv2DParams struct {
 	splits, rows, cols                               int32
 	act, biasType, yType, together                   int32
 	beta                                             float32
-	staged, pool, each                               int32
+	pool                                             int32
 }
 
 // conv2DKernels are the kernels of a pass for a type: by tile, those that read 16 bytes of channels at a time and those
@@ -121,6 +121,12 @@ func (d *Device) convolve(c conv2DPlan, o conv2DOperands) {
 				return err
 			}
 		}
+		if c.exchanged() > 0 {
+			q.w = part + uintptr(c.sums())
+			if err := d.exchange(&c, q.w, o.w); err != nil {
+				return err
+			}
+		}
 		if c.splits > 1 {
 			q.part = part
 		} else if c.moments {
@@ -172,7 +178,7 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	}
 	if c.path != convDepthwise {
 		rows, cols := c.tiles()
-		q.rows, q.cols, q.each = int32(partsOf(rows, c.each)), int32(cols), int32(c.each)
+		q.rows, q.cols = int32(rows), int32(cols)
 	}
 	gh, gw := int32(gcd(int(p.StrideH), int(p.DilH))), int32(gcd(int(p.StrideW), int(p.DilW)))
 	q.tapH, q.offH, q.tapW, q.offW = p.StrideH/gh, p.DilH/gh, p.StrideW/gw, p.DilW/gw
@@ -189,19 +195,13 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 		}
 	}
 	q.together = flag(fours%4 == 0)
-	switch c.path {
-	case convStaged:
-		q.staged = int32(c.staged())
-	case convResident:
-		q.staged = int32(c.slice())
-	}
 	return q
 }
 
 // launch is the kernel that serves c, its grid, the threads of a block and its bytes of shared memory.
 func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint32) {
 	rows, cols := c.tiles()
-	grid = [3]uint32{uint32(partsOf(rows, c.each) * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
+	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
 	threads, shared = 256, uint32(c.plainShared())
@@ -209,12 +209,9 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	case convTensor: // three stages of 64 bytes of k
 		of = &kConv2DTensor[c.typ][c.pass]
 		threads, shared = 128, uint32(3*64*(c.tileM+c.tileN))
-	case convStaged:
-		of = &kConv2DStaged[c.typ][c.pass]
-		threads, shared = 128, uint32(c.stagedShared())
-	case convResident:
-		of = &kConv2DResident[c.typ][c.pass]
-		threads, shared = 128, uint32(c.residentShared())
+	case convGroups: // three stages of 128 bytes of k, from a multiple of 1024 on
+		of = &kConv2DGroups[c.typ][c.pass]
+		threads, shared = 256, uint32(3*128*(c.tileM+c.tileN)+1024)
 	}
 	k = of.whole[tile]
 	if !c.whole {

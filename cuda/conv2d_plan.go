@@ -12,8 +12,7 @@ type conv2DPath uint8
 const (
 	convPlain     conv2DPath = iota // f32 on CUDA cores
 	convTensor                      // f16, bf16, and f32 rounded to TF32, on tensor cores
-	convStaged                      // f16 and bf16 of stride 1 on tensor cores, pixels staged once for all taps
-	convResident                    // so, and the weights stay in shared memory for several tiles
+	convGroups                      // f16 and bf16 on the tensor cores of compute capability 9.0, by warpgroups
 	convDepthwise                   // one channel a group
 )
 
@@ -55,7 +54,6 @@ type conv2DPlan struct {
 
 	pool    bool // windows of 2x2, whose pixels yh and yw count
 	moments bool // of what is written are wanted
-	each    int  // rows of tiles that a block has, where the weights stay with it
 }
 
 // planConv2D chooses for y = act(conv(x, w) + b); false: not served.
@@ -95,7 +93,7 @@ func newConv2DPlan(pass conv2DPass, in, out, w, x, y device.View, p device.Conv2
 	}
 	c = conv2DPlan{
 		pass: pass, typ: x.Type, p: p, images: x.D(0), xh: x.D(1), xw: x.D(2), yh: y.D(1), yw: y.D(2),
-		xc: x.D(3) / g, yc: y.D(3) / g, kh: w.D(1), kw: w.D(2), phases: 1, splits: 1, each: 1,
+		xc: x.D(3) / g, yc: y.D(3) / g, kh: w.D(1), kw: w.D(2), phases: 1, splits: 1,
 	}
 	if pass == convGradInput {
 		c.phases = int(p.StrideH) * int(p.StrideW)
@@ -132,8 +130,8 @@ func newConv2DPlan(pass conv2DPass, in, out, w, x, y device.View, p device.Conv2
 	switch {
 	case !c.whole:
 		c.anyTile()
-	case c.stageable():
-		c.stage(can.shared)
+	case can.groups && c.groupable():
+		c.path = convGroups
 	}
 	return c, true
 }

@@ -14,10 +14,10 @@ type nowhere struct{}
 func (nowhere) Bytes() int { return 1 << 40 }
 func (nowhere) Free()      {}
 
+var conv2DPathNames = [...]string{convPlain: "plain", convTensor: "tensor", convGroups: "groups", convDepthwise: "depthwise"}
+
 func TestConv2DPlan(t *testing.T) {
-	all := abilities{blas: true, tensor: true, shared: conv2DShared}
-	h100, a100, ada := all, all, all
-	h100.shared, a100.shared, ada.shared = sharedLimit(9, 0), sharedLimit(8, 0), sharedLimit(8, 9)
+	all, h100 := abilities{blas: true, tensor: true}, abilities{blas: true, tensor: true, groups: true}
 	for _, c := range []struct {
 		typ                            device.DType
 		n, h, w, c, o, k               int
@@ -25,21 +25,19 @@ func TestConv2DPlan(t *testing.T) {
 		can                            abilities
 		forward, gradInput, gradWeight string // path, tile, splits, whole
 	}{
-		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "staged 128x64/1 whole", "staged 128x32/1 whole", "tensor 64x128/132 whole"},
-		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "staged 128x64/1 whole", "tensor 128x128/26 whole"},
-		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x128/1 whole", "tensor 128x128/7 whole"},
-		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, h100, "resident 128x64/1 whole by 9", "resident 128x32/1 whole by 9", "tensor 64x128/132 whole"},
-		{device.F16, 2000, 15, 15, 64, 64, 3, 1, 1, 1, h100, "resident 128x64/1 whole by 2", "resident 128x64/1 whole by 2", "tensor 64x128/52 whole"},
-		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "resident 128x64/1 whole by 8", "staged 128x64/1 whole", "tensor 128x128/26 whole"},
-		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "staged 128x128/1 whole", "staged 128x128/1 whole", "tensor 128x128/7 whole"},
-		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, a100, "resident 128x64/1 whole by 9", "resident 128x32/1 whole by 9", "tensor 64x128/132 whole"},
-		{device.F16, 2000, 15, 15, 64, 64, 3, 1, 1, 1, a100, "staged 128x64/1 whole", "staged 128x64/1 whole", "tensor 64x128/52 whole"},
-		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, ada, "staged 128x64/1 whole", "staged 128x32/1 whole", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "tensor 128x64/1 whole", "tensor 128x32/1 whole", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/26 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x32/1 whole", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "tensor 128x128/26 whole"},
+		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x128/1 whole", "tensor 128x128/7 whole"},
+		{device.F16, 512, 32, 32, 64, 128, 3, 2, 1, 1, h100, "groups 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/52 whole"},
+		{device.F16, 512, 32, 32, 64, 128, 7, 1, 3, 1, h100, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/10 whole"},
+		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, h100, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
 		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, all, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
 		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "tensor 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
 		{device.F32, 64, 28, 28, 1, 6, 5, 1, 2, 1, all, "plain 128x32/1", "plain 128x32/1", "plain 64x64/196"},
-		{device.F32, 64, 28, 28, 64, 64, 3, 2, 1, 1, abilities{tensor: true, tf32: true, shared: conv2DShared}, "tensor 64x64/1 whole", "tensor 128x64/1 whole", "tensor 64x128/49 whole"},
-		{device.F32, 8, 28, 28, 64, 64, 3, 1, 1, 64, abilities{shared: conv2DShared}, "depthwise 0x0/1 whole", "depthwise 0x0/1 whole", "depthwise 0x0/49 whole"},
+		{device.F32, 64, 28, 28, 64, 64, 3, 2, 1, 1, abilities{tensor: true, tf32: true}, "tensor 64x64/1 whole", "tensor 128x64/1 whole", "tensor 64x128/49 whole"},
+		{device.F32, 8, 28, 28, 64, 64, 3, 1, 1, 64, abilities{}, "depthwise 0x0/1 whole", "depthwise 0x0/1 whole", "depthwise 0x0/49 whole"},
 		{device.F16, 8, 28, 28, 64, 64, 3, 1, 1, 1, abilities{blas: true}, "", "", ""},
 		{device.F64, 8, 28, 28, 64, 64, 3, 1, 1, 1, all, "", "", ""},
 		{device.F16, 8, 28, 28, 64, 64, 3, 0, 1, 1, all, "", "", ""},
@@ -57,16 +55,17 @@ func TestConv2DPlan(t *testing.T) {
 			if !ok {
 				return ""
 			}
-			s := fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "resident", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			s := fmt.Sprintf("%s %dx%d/%d", conv2DPathNames[q.path], q.tileM, q.tileN, q.splits)
 			if q.whole {
 				s += " whole"
 			}
-			if q.each > 1 {
-				s += fmt.Sprintf(" by %d", q.each)
-			}
 			if q.path != convDepthwise {
 				_, _, _, shared := q.launch()
-				require.LessOrEqual(t, int(shared), c.can.shared, "%+v", c)
+				limit := conv2DShared
+				if q.path == convGroups {
+					limit = sharedLimit(9, 0)
+				}
+				require.LessOrEqual(t, int(shared), limit, "%+v", c)
 			}
 			require.LessOrEqual(t, q.scratch(), 64<<20, "%+v", c)
 			return s
@@ -141,7 +140,7 @@ func TestConv2DPlanDeclines(t *testing.T) {
 }
 
 func TestConv2DPoolPlan(t *testing.T) {
-	all := abilities{blas: true, tensor: true}
+	all, h100 := abilities{blas: true, tensor: true}, abilities{blas: true, tensor: true, groups: true}
 	same, sameTwo := conv2DCall(1, 1, 1, 1), conv2DCall(2, 1, 1, 1)
 	stats := device.Make(nowhere{}, device.F32, 0, 64)
 	for _, c := range []struct {
@@ -155,9 +154,9 @@ func TestConv2DPoolPlan(t *testing.T) {
 		want       string // path, tile, splits, tiles with moments, merged by so many
 		scratch    int
 	}{
-		{device.F16, 2000, 31, 31, 24, same, device.Identity, two, true, all, "staged 128x64/1, 14063 of 32 by 55", 8 * 64 * (14063 + 256)},
-		{device.F16, 2000, 15, 15, 64, same, device.Gelu, device.Pool2D{}, true, all, "staged 128x64/1, 3516 of 128 by 14", 8 * 64 * (3516 + 252)},
-		{device.F16, 2000, 15, 15, 64, same, device.Identity, two, false, all, "staged 128x64/1", 0},
+		{device.F16, 2000, 31, 31, 24, same, device.Identity, two, true, all, "tensor 128x64/1, 14063 of 32 by 55", 8 * 64 * (14063 + 256)},
+		{device.F16, 2000, 15, 15, 64, same, device.Gelu, device.Pool2D{}, true, h100, "groups 128x64/1, 3516 of 128 by 14", 8 * 64 * (3516 + 252)},
+		{device.F16, 2000, 15, 15, 64, same, device.Identity, two, false, h100, "groups 128x64/1", 0},
 		{device.F32, 16, 8, 8, 64, same, device.Relu, two, true, all, "plain 64x64/2, 16 of 16 by 1", 4 * 2 * 1024 * 64},
 		{device.F32, 640, 9, 9, 3, sameTwo, device.Relu, two, true, all, "plain 64x64/1, 160 of 16 by 1", 8 * 64 * 160},
 		{device.F16, 20, 9, 9, 64, same, device.Tanh, two, true, all, "", 0}, // pooling looks at numbers before tanh
@@ -181,7 +180,7 @@ func TestConv2DPoolPlan(t *testing.T) {
 		q, ok := planConv2DPool(y, idx, mean, variance, x, w, device.View{}, c.p, c.act, c.pool, c.can)
 		said := ""
 		if ok {
-			said = fmt.Sprintf("%s %dx%d/%d", [...]string{"plain", "tensor", "staged", "resident", "depthwise"}[q.path], q.tileM, q.tileN, q.splits)
+			said = fmt.Sprintf("%s %dx%d/%d", conv2DPathNames[q.path], q.tileM, q.tileN, q.splits)
 			if c.stats {
 				_, per, chunks, group := q.tiled()
 				said += fmt.Sprintf(", %d of %d by %d", chunks, per, group)

@@ -75,10 +75,10 @@ func (c *conv2DPlan) tiled() (rows, per, chunks, group int) {
 	return rows, per, chunks, group
 }
 
-// scratch is the bytes for the sums of splits, or for moments.
+// scratch is the bytes for the sums of splits and exchanged weights, or for moments.
 func (c *conv2DPlan) scratch() int {
 	if !c.moments {
-		return c.sums()
+		return c.sums() + c.exchanged()
 	}
 	rows, _, chunks, group := c.tiled()
 	channels := int(c.p.Groups) * c.yc

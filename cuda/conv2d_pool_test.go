@@ -192,7 +192,6 @@ func TestConv2DPoolTiles(t *testing.T) {
 					m, n   int
 					whole  bool
 					splits int
-					each   int
 				}
 				var tiles []tile
 				path, kernels := convPlain, kConv2DPlain[convForward]
@@ -201,22 +200,20 @@ func TestConv2DPoolTiles(t *testing.T) {
 				}
 				for _, splits := range []int{1, 3} {
 					for k := range kernels.whole {
-						tiles = append(tiles, tile{path, k[0], k[1], true, splits, 1})
+						tiles = append(tiles, tile{path, k[0], k[1], true, splits})
 					}
 					for k := range kernels.single {
-						tiles = append(tiles, tile{path, k[0], k[1], false, splits, 1})
+						tiles = append(tiles, tile{path, k[0], k[1], false, splits})
 					}
 				}
-				if f.typ != device.F32 {
-					tiles = append(tiles, tile{convStaged, 128, 128, true, 1, 1}, tile{convStaged, 128, 64, true, 1, 1}, tile{convStaged, 128, 32, true, 1, 1},
-						tile{convResident, 128, 64, true, 1, 2}, tile{convResident, 128, 32, true, 1, 16})
+				if f.typ != device.F32 && e.gpu.abilities().groups {
+					for k := range kConv2DGroups[f.typ][convForward].whole {
+						tiles = append(tiles, tile{convGroups, k[0], k[1], true, 1}, tile{convGroups, k[0], k[1], true, 3})
+					}
 				}
 				for _, k := range tiles {
 					q := p
-					q.path, q.tileM, q.tileN, q.whole, q.splits, q.each = k.path, k.m, k.n, k.whole, k.splits, k.each
-					if _, _, _, shared := q.launch(); int(shared) > e.gpu.abilities().shared {
-						continue // of GPUs that have less
-					}
+					q.path, q.tileM, q.tileN, q.whole, q.splits = k.path, k.m, k.n, k.whole, k.splits
 					for _, v := range present(o.y, o.idx, o.mean, o.variance) {
 						e.d.Fill(v, 55)
 					}

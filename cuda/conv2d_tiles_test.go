@@ -49,23 +49,23 @@ func TestConv2DTiles(t *testing.T) {
 				p, ok := q.plan()
 				require.True(t, ok)
 				require.True(t, p.whole)
-				kernels := kConv2DPlain[pass]
-				if p.path != convPlain {
-					p.path = convTensor
-					kernels = kConv2DTensor[f.typ][pass]
-				}
-				for _, whole := range []bool{true, false} {
-					tiles := kernels.single
-					if whole {
-						tiles = kernels.whole
-					}
+				check := func(path conv2DPath, whole bool, tiles map[[2]int]kernelID) {
 					for tile := range tiles {
 						for _, splits := range []int{1, 3} {
-							p.whole, p.tileM, p.tileN, p.splits = whole, tile[0], tile[1], splits
+							p.path, p.whole, p.tileM, p.tileN, p.splits = path, whole, tile[0], tile[1], splits
 							q.run(p)
-							q.sum.near(t, f.typ, q.n, f.rounded(), e.get(q.to), fmt.Sprint(f, conv2DNames[pass], tile, whole, splits))
+							q.sum.near(t, f.typ, q.n, f.rounded(), e.get(q.to), fmt.Sprint(f, conv2DNames[pass], path, tile, whole, splits))
 						}
 					}
+				}
+				path, kernels := convPlain, kConv2DPlain[pass]
+				if p.path != convPlain {
+					path, kernels = convTensor, kConv2DTensor[f.typ][pass]
+				}
+				check(path, true, kernels.whole)
+				check(path, false, kernels.single)
+				if f.typ != device.F32 && pass < int(convGradWeight) && (pass == int(convForward) || p.phases == 1) && e.gpu.abilities().groups {
+					check(convGroups, true, kConv2DGroups[f.typ][pass].whole)
 				}
 			}
 			e.free()
@@ -73,19 +73,23 @@ func TestConv2DTiles(t *testing.T) {
 	}
 }
 
-// Pixels staged once for all taps, weights in a ring or resident: channels in one slice of 1 to 4 chunks and in several, images that are smaller than a
-// tile and larger, padding wider than the kernel, dilation, groups.
-func TestConv2DStaged(t *testing.T) {
+// Warpgroups: channels in slices that are whole and not, images that are smaller than a tile and larger, padding wider than
+// the kernel, strides, dilation, groups, activations of both ways to write.
+func TestConv2DGroups(t *testing.T) {
 	e := newElements(t)
+	if !e.gpu.abilities().groups {
+		t.Skip("this GPU has no wgmma")
+	}
 	for _, c := range []convCase{
 		{7, 5, 6, 8, 40, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{2, 13, 14, 16, 24, 3, 3, conv2DOf(1, 0, 1, 1)},
 		{1, 31, 31, 24, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{3, 9, 7, 32, 8, 2, 2, conv2DOf(1, 0, 1, 1)},
 		{3, 15, 15, 64, 72, 3, 3, conv2DOf(1, 1, 1, 1)},
-		{9, 4, 4, 32, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
-		{4, 7, 7, 64, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{4, 7, 7, 128, 64, 3, 3, conv2DOf(1, 1, 1, 1)},
 		{20, 1, 1, 8, 32, 3, 3, conv2DOf(1, 1, 1, 1)},
+		{3, 12, 11, 64, 136, 1, 1, conv2DOf(2, 0, 1, 1)},
+		{2, 9, 10, 24, 136, 3, 2, device.Conv2D{StrideH: 2, StrideW: 3, PadH: 1, PadW: 2, DilH: 1, DilW: 2, Groups: 1}},
 		{2, 8, 9, 96, 32, 5, 1, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 4, PadW: 0, DilH: 2, DilW: 1, Groups: 1}},
 		{2, 6, 20, 48, 80, 2, 3, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 3, PadW: 2, DilH: 2, DilW: 1, Groups: 2}},
 	} {
@@ -102,32 +106,28 @@ func TestConv2DStaged(t *testing.T) {
 			require.True(t, ok && p.whole)
 			q, ok := planConv2DGradInput(zx, o.y, o.w, c.p, e.gpu.abilities())
 			require.True(t, ok && q.whole)
-			served := 0
-			for _, way := range []struct{ tileN, each int }{{128, 1}, {64, 1}, {32, 1}, {64, 2}, {32, 3}} {
-				for _, r := range []*conv2DPlan{&p, &q} {
-					r.path, r.splits, r.tileM, r.tileN, r.each = convTensor, 1, 128, way.tileN, way.each
-					if !r.stageable() {
-						continue // more channels than slices are made of
-					}
-					r.path = convStaged
-					if r.each > 1 {
-						r.path = convResident
-					}
-					if _, _, _, shared := r.launch(); int(shared) > e.gpu.abilities().shared {
-						continue // of GPUs that have less
-					}
-					served++
-					what := fmt.Sprint(typ, c, way)
-					if r.pass == convForward {
-						e.gpu.convolve(p, conv2DOperands{y: zy, x: o.x, w: o.w, b: bias, act: device.Relu})
-						y.applied(e.get(bias), convActs[1].f).near(t, typ, len(o.ws)/c.o, 0, e.get(zy), what)
-					} else {
-						e.gpu.convolve(q, conv2DOperands{y: zx, x: o.y, w: o.w})
-						dx.near(t, typ, c.kh*c.kw*c.o, 0, e.get(zx), what)
+			for tile := range kConv2DGroups[typ][convForward].whole {
+				for _, splits := range []int{1, 3} {
+					what := fmt.Sprint(typ, c, tile, splits)
+					for _, r := range []*conv2DPlan{&p, &q} {
+						r.path, r.splits, r.tileM, r.tileN = convTensor, splits, tile[0], tile[1]
+						if !r.groupable() {
+							require.Equal(t, convGradInput, r.pass)
+							continue // strides
+						}
+						r.path = convGroups
+						if r.pass == convGradInput {
+							e.gpu.convolve(q, conv2DOperands{y: zx, x: o.y, w: o.w})
+							dx.near(t, typ, c.kh*c.kw*c.o, 0, e.get(zx), what)
+							continue
+						}
+						for _, act := range convActs {
+							e.gpu.convolve(p, conv2DOperands{y: zy, x: o.x, w: o.w, b: bias, act: act.op})
+							y.applied(e.get(bias), act.f).near(t, typ, len(o.ws)/c.o, 0, e.get(zy), what+fmt.Sprint(act.op))
+						}
 					}
 				}
 			}
-			require.Positive(t, served, "%+v", c)
 			e.free()
 		}
 	}

@@ -28,34 +28,37 @@ type transposeParams struct {
 // Copy is y = x, with conversion.
 func (d *Device) Copy(y, x device.View) {
 	views := operands("Copy", y, x)
-	d.enqueue("Copy", views[:1], views[1:], 0, func() error {
-		p := copyParams{fault: d.fault(), nest: newNest(views...)}
-		if p.nest.n == 0 {
-			return nil
+	d.enqueue("Copy", views[:1], views[1:], 0, func() error { return d.launchCopy(newNest(views...), y.Type, x.Type) })
+}
+
+// launchCopy queues the copy of a nest's second operand, of type x, to its first, of type y.
+func (d *Device) launchCopy(n nest, y, x device.DType) error {
+	p := copyParams{fault: d.fault(), nest: n}
+	if p.nest.n == 0 {
+		return nil
+	}
+	same := y == x
+	double := !same && (y == device.F64 || x == device.F64 || x == device.I32)
+	if cross, tiles := p.nest.crossed(); tiles > 0 && !double {
+		t := transposeParams{fault: p.fault, tiles: int64(tiles), cross: int32(cross), nest: p.nest}
+		if same {
+			t.unit = int32(y.Size())
 		}
-		same := y.Type == x.Type
-		double := !same && (y.Type == device.F64 || x.Type == device.F64 || x.Type == device.I32)
-		if cross, tiles := p.nest.crossed(); tiles > 0 && !double {
-			t := transposeParams{fault: p.fault, tiles: int64(tiles), cross: int32(cross), nest: p.nest}
-			if same {
-				t.unit = int32(y.Type.Size())
-			}
-			return launch(d, kTranspose, d.spread(tiles, 1), 256, 0, &t)
+		return launch(d, kTranspose, d.spread(tiles, 1), 256, 0, &t)
+	}
+	id := kCast
+	switch {
+	case same:
+		if id = kMove; p.nest.flat(2, y) {
+			id = kMoveFlat
 		}
-		id := kCast
-		switch {
-		case same:
-			if id = kMove; p.nest.flat(2, y.Type) {
-				id = kMoveFlat
-			}
-			p.unit = p.nest.widen(y.Type.Size())
-		case double:
-			id = kCastDouble
-		case p.nest.fours(2):
-			return launch(d, kCastFour, d.spread((y.Len()+3)/4, 256), 256, 0, &p)
-		}
-		return launch(d, id, d.spread(int(p.nest.n), 256), 256, 0, &p)
-	})
+		p.unit = p.nest.widen(y.Size())
+	case double:
+		id = kCastDouble
+	case p.nest.fours(2):
+		return launch(d, kCastFour, d.spread(int(p.nest.n+3)/4, 256), 256, 0, &p)
+	}
+	return launch(d, id, d.spread(int(p.nest.n), 256), 256, 0, &p)
 }
 
 // tile is the side of a square that the transposing kernel takes at a time.

@@ -62,7 +62,7 @@ func (d *Device) MatMul(y, a, b device.View, alpha, beta float64) {
 	if y.Len() == 0 {
 		return
 	}
-	p := newProduct(y, wa, wb, d.abilities())
+	p := newProduct(y, wa, wb, beta != 0, d.abilities())
 	d.reserve(max(p.scratch(), p.primer()))
 	d.enqueue("MatMul", []device.View{y}, []device.View{a, b}, p.flops(), func() error {
 		var scratch uintptr

@@ -163,7 +163,7 @@ func (r *matMulRig) multiply(y, a, b device.View, alpha, beta float64) {
 		return
 	}
 	wa, wb := matMulOperands(y, a, b)
-	p := newProduct(y, wa, wb, r.d.abilities())
+	p := newProduct(y, wa, wb, beta != 0, r.d.abilities())
 	r.as(&p)
 	scratch, err := r.d.borrow(p.scratch())
 	require.NoError(r.t, err)

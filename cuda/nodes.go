@@ -35,9 +35,16 @@ func kernelModule() string {
 	if err != nil {
 		return "for "
 	}
-	m := regexp.MustCompile(`Kernel Module[^0-9]*([0-9][0-9.]+)`).FindSubmatch(b)
+	return moduleVersion(string(b))
+}
+
+// The open module names its machine between, x86_64 for example.
+var moduleLine = regexp.MustCompile(`Kernel Module.*?\s([0-9]+\.[0-9.]+)\s`)
+
+func moduleVersion(s string) string {
+	m := moduleLine.FindStringSubmatch(s)
 	if m == nil {
 		return "for "
 	}
-	return string(m[1]) + ", "
+	return m[1] + ", "
 }

@@ -21,6 +21,7 @@ type properties struct {
 	major, minor int // compute capability
 	processors   int // streaming multiprocessors
 	arch         string
+	groups       bool // wgmma
 }
 
 // Open makes a handle on the GPU of this number, as CUDA counts those that are visible.
@@ -65,6 +66,7 @@ func find(index int) (driver.GPU, properties, error) {
 	if err := p.ask(g); err != nil {
 		return refuse(err.Error(), "see `nvidia-smi`")
 	}
+	p.groups = hasGroups(p.major, p.minor)
 	if mode, err := g.Mode(); err == nil && mode == driver.ModeProhibited {
 		return refuse(fmt.Sprintf("%s is in compute mode %s", p.name, mode), "an administrator allows its use by `nvidia-smi -c DEFAULT`")
 	}

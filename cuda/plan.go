@@ -55,7 +55,7 @@ type plannedDevice struct{ *Device }
 // newPlanned is a GPU of this model, idle. It takes for itself what Open takes.
 func newPlanned(name string) (*plannedDevice, error) {
 	m := known[name]
-	d := &Device{gpu: properties{name: m.name, memory: m.peaks.Memory, major: m.major, minor: m.minor, processors: m.processors}}
+	d := &Device{gpu: properties{name: m.name, memory: m.peaks.Memory, major: m.major, minor: m.minor, processors: m.processors, groups: m.major == 9 && m.minor == 0}}
 	d.plan = &plan{name: name, peaks: m.peaks, blas: true, fuse: true, limit: m.peaks.Memory - contextBytes, next: 1 << 32}
 	d.faults, d.blas = &faults{}, &blas{d: d}
 	var err error

@@ -11,7 +11,7 @@ type abilities struct {
 	fuse   bool // cublasLt is there
 	tensor bool // mma.sync of f16, bf16 and TF32: compute capability 8.0
 	tf32   bool // f32 factors may be rounded to TF32
-	shared int  // bytes of shared memory that a block may ask for
+	groups bool // wgmma of f16 and bf16: compute capability 9.0
 }
 
 // sharedLimit is what a block may ask for on GPUs of a compute capability, by the CUDA C++ Programming Guide. It is not
@@ -77,8 +77,8 @@ type product struct {
 	splits, chunk int // of k
 }
 
-// newProduct chooses. a and b have y's leading axes.
-func newProduct(y, a, b device.View, can abilities) product {
+// newProduct chooses. a and b have y's leading axes. added: y is read too, beta is not 0.
+func newProduct(y, a, b device.View, added bool, can abilities) product {
 	p := product{m: y.D(-2), n: y.D(-1), k: a.D(-1), compute: device.Compute(y.Type, a.Type, b.Type), tf32: can.tf32, inner: -1, splits: 1}
 	p.y, p.a, p.b = matrixOf(y), matrixOf(a), matrixOf(b)
 	p.gather(y, a, b)
@@ -96,8 +96,9 @@ func newProduct(y, a, b device.View, can abilities) product {
 	p.adeep, p.a.rs, p.a.cs, oka = unitStride(p.m, p.k, p.a.rs, p.a.cs)
 	p.bdeep, p.b.cs, p.b.rs, okb = unitStride(p.n, p.k, p.b.cs, p.b.rs)
 	unit := oka && okb && p.k > 0
+	twice := added && (y.Type == device.F16 || y.Type == device.BF16) // cuBLAS may round the product before it adds y: seen on an H100
 	switch {
-	case unit && can.blas && p.blasTakes(can):
+	case unit && can.blas && !twice && p.blasTakes(can):
 		p.path = byBlas
 	case unit && can.tensor && p.compute == device.F32 && p.a.typ == p.b.typ && (p.a.typ == device.F16 || p.a.typ == device.BF16):
 		p.path = byTensor

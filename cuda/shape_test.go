@@ -19,7 +19,7 @@ func planned(y, a, b device.View, can abilities) product {
 		lead := y.Shape()[:y.Rank-2]
 		return v.Broadcast(append(append([]int{}, lead...), v.D(-2), v.D(-1))...)
 	}
-	return newProduct(y, wide(a), wide(b), can)
+	return newProduct(y, wide(a), wide(b), false, can)
 }
 
 func matrixView(t device.DType, dims ...int) device.View { return device.Make(nil, t, 0, dims...) }
@@ -141,7 +141,7 @@ func TestProductStrides(t *testing.T) {
 			}
 			want[at(y, i0, i1, i2, i3)] = sum
 		}
-		p := newProduct(y, wa, wb, everything)
+		p := newProduct(y, wa, wb, false, everything)
 		oa, ob := wa.Off, wb.Off
 		if p.swapped {
 			ax, bx, oa, ob = bx, ax, ob, oa

@@ -7,6 +7,7 @@ a file begins with,
 
     // options: -fmad=false     adds options for this file
     // arch: >=80               leaves out older architectures; names (90a) stand for themselves
+    // also: 90a                where sm_90 is asked for, sm_90a is meant too: it has what only that one can
 
 and before a kernel, or with names (for kernels that a macro declares) anywhere,
 
@@ -57,6 +58,7 @@ class Source:
         for term in self.terms:
             if not re.fullmatch(r">=\d+|\d+a?", term):
                 raise SystemExit(f"{shown(path)}: '// arch: {term}': an architecture is >=80, 90 or 90a")
+        self.also = " ".join(re.findall(r"^//\s*also:(.*)$", head, re.M)).split()
         self.declared = KERNEL.findall(self.text)
         self.hot = {}  # name: bytes of dynamic shared memory
         lines = self.text.splitlines()
@@ -73,6 +75,10 @@ class Source:
         number = int(re.search(r"\d+", arch).group())
         return not self.terms or any(
             number >= int(t[2:]) if t.startswith(">=") else t == arch.split("_")[1] for t in self.terms)
+
+    def asked(self, arch, names):
+        """Whether one who names architectures means this one."""
+        return arch in names or any(arch == f"sm_{a}" and arch.rstrip("a") in names for a in self.also)
 
     def digest(self):
         """The hash of the file and of all that it includes by name; the toolkit's headers belong to the compiler."""
@@ -350,7 +356,7 @@ def main():
         p.error(f"{f}: no such file in {shown(HERE)}")
     with folder.locked():
         everything = [folder.image(s, a) for s in sources for a in ARCHS if a in compiler.archs and s.wants(a)]
-        wanted = [i for i in everything if i.source.path in chosen and i.arch in names]
+        wanted = [i for i in everything if i.source.path in chosen and i.source.asked(i.arch, names)]
         stale = [i for i in everything if folder.read(i) is None]
         for i in stale:
             folder.drop(i)
@@ -366,7 +372,7 @@ def main():
         size = sum(i.target.stat().st_size for i in everything if i.target.exists()) if keep else 0
         if keep:
             write_index(folder, sources, everything)
-        states = {(i.source, i.arch): s for i in everything if i.source.path in chosen and i.arch in names for s in [folder.read(i)] if s}
+        states = {(i.source, i.arch): s for i in everything if i.source.path in chosen and i.source.asked(i.arch, names) for s in [folder.read(i)] if s}
 
     kept = f", {size / 1e6:.2f} MB in {shown(args.out)}" if keep else ", nothing kept"
     tell(f"kernels: {len({i.source for i in wanted})} files, {len(wanted)} images with {compiler.name}: {len(todo) - len(failed)} made, "

@@ -118,6 +118,12 @@ class Compile(unittest.TestCase):
     def index(self):
         return json.loads((self.folder / "cubin/index.json").read_text())["files"]
 
+    def test_also(self):
+        self.put("both.cu", '// also: 90a\n#include "k.cuh"\n#ifdef __CUDA_ARCH_FEAT_SM90_ALL\n#define V 2\n#else\n#define V 1\n#endif\nKERNEL(plain, 128, P) { p.y[threadIdx.x] = V; }\n')
+        self.assertIn("1 made", self.run_it("--arch", "sm_75")[1])
+        self.assertIn("2 made", self.run_it("--arch", "sm_90")[1])
+        self.assertEqual(self.index()["both"]["archs"], ["sm_75", "sm_90", "sm_90a"])
+
     def test_images(self):
         self.put("good.cu", '#include "k.cuh"\n#define K(n) KERNEL(n##_k, 96, P) { __shared__ float s[40]; s[threadIdx.x % 40] = p.y[0]; __syncthreads(); p.y[threadIdx.x] = s[39] * INFINITY; }\n'
                             "KERNEL(plain, 128, P) { p.y[threadIdx.x] = 1; }\nK(made)\n")

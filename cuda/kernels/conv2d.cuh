@@ -22,9 +22,7 @@ struct Conv2DParams {
   int splits, rows, cols;     // tiles
   int act, biasType, yType, together; // 1: four neighbours in y can be written at once
   float beta;
-  int staged; // bytes of a slice of staged pixels
-  int pool;   // 1: maxima of windows of 2x2 are written, of which yh and yw are all pixels
-  int each;   // tiles of rows that a block has, where the weights stay with it
+  int pool; // 1: maxima of windows of 2x2 are written, of which yh and yw are all pixels
 };
 
 // Taps are the rows, or the columns, of the kernel that meet the pixels start, start + pitch, ..., extent of them, and

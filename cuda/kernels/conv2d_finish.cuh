@@ -37,11 +37,11 @@ struct Window {
 // Pooled is a tile of BM pixels and BN channels after pooling, turned over in shared memory: rows of maxima, as many rows of
 // taps, the windows, and the bias.
 template <int BM, int BN> struct Pooled {
-  enum { ROWS = BM / 4, PITCH = BN + 4, BIAS = 2 * ROWS * PITCH * 4 + ROWS * (int)sizeof(Window), BYTES = BIAS + BN * 4 };
+  enum { ROWS = BM / 4, PITCH = BN + 4, WINDOWS = 2 * ROWS * PITCH * 4, BIAS = WINDOWS + ROWS * (int)sizeof(Window), BYTES = BIAS + BN * 4 };
 
   static __device__ inline float *maxima(char *s) { return (float *)s; }
   static __device__ inline int *taps(char *s) { return (int *)s + ROWS * PITCH; }
-  static __device__ inline Window *windows(char *s) { return (Window *)(s + 2 * ROWS * PITCH * 4); }
+  static __device__ inline Window *windows(char *s) { return (Window *)(s + WINDOWS); }
   static __device__ inline float *bias(char *s) { return (float *)(s + BIAS); }
 
   // open prepares windows and bias. Nobody reads the stages any more.
@@ -64,22 +64,25 @@ template <int BM, int BN> struct Pooled {
   template <class T, int THREADS> static __device__ inline void write(const Conv2DParams &p, const Work &b, char *s, Moments &moments) {
 #pragma unroll 1
     for (int e = threadIdx.x; e < ROWS * (BN / 4); e += THREADS) {
-      const int row = e / (BN / 4), col = e % (BN / 4) * 4, o = b.col * BN + col, left = p.yc - o;
-      const Window &w = windows(s)[row];
-      if (w.at < 0 || left <= 0) continue;
-      const float4 v = *(const float4 *)(maxima(s) + row * PITCH + col);
-      const Quad<T> q = {from_f32<T>(v.x), from_f32<T>(v.y), from_f32<T>(v.z), from_f32<T>(v.w)};
-      if (p.moments) moments.add(q);
-      write4(p, (T *)p.y + w.at + o, q, left);
-      if (!p.idx) continue;
-      Quad<int> at;
-#pragma unroll
-      for (int e = 0; e < 4; e++) {
-        const int tap = taps(s)[row * PITCH + col + e];
-        at.v[e] = w.first + (tap >> 1) * p.yw + (tap & 1);
-      }
-      write4(p, p.idx + ((i64)b.row * ROWS + row) * p.groups * p.yc + b.group * p.yc + o, at, left);
+      const int row = e / (BN / 4), col = e % (BN / 4) * 4;
+      put<T>(p, b, s, row, col, maxima(s) + row * PITCH + col, taps(s) + row * PITCH + col, moments);
     }
+  }
+
+  // put writes the maxima of four channels, from col on, under a row's window, and their places.
+  template <class T>
+  static __device__ inline void put(const Conv2DParams &p, const Work &b, char *s, int row, int col, const float *best, const int *tap, Moments &moments) {
+    const int o = b.col * BN + col, left = p.yc - o;
+    const Window &w = windows(s)[row];
+    if (w.at < 0 || left <= 0) return;
+    const Quad<T> q = {from_f32<T>(best[0]), from_f32<T>(best[1]), from_f32<T>(best[2]), from_f32<T>(best[3])};
+    if (p.moments) moments.add(q);
+    write4(p, (T *)p.y + w.at + o, q, left);
+    if (!p.idx) return;
+    Quad<int> at;
+#pragma unroll
+    for (int e = 0; e < 4; e++) at.v[e] = w.first + (tap[e] >> 1) * p.yw + (tap[e] & 1);
+    write4(p, p.idx + ((i64)b.row * ROWS + row) * p.groups * p.yc + b.group * p.yc + o, at, left);
   }
 };
 

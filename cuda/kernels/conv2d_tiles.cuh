@@ -91,7 +91,7 @@ template <class T, int W, int DEPTH, int THREADS> struct Filters : Chunks<T, W, 
   using Base::E;
   using Base::APART;
   using Base::EACH;
-  const T *from, *start;
+  const T *from;
   int ks, k, left; // along k in all, this chunk's first, rows left
 
   __device__ void open(const Conv2DParams &p, const Taps &, const Taps &, const Work &b, int first) {
@@ -99,14 +99,7 @@ template <class T, int W, int DEPTH, int THREADS> struct Filters : Chunks<T, W, 
     k = first + this->col * E;
     int o = b.col * W + this->row;
     left = p.yc - o;
-    start = (const T *)p.w + ((i64)b.group * p.yc + o) * ks;
-    from = start + k;
-  }
-
-  // seek goes to the channels from c on of a tap.
-  __device__ void seek(const Conv2DParams &p, int r, int s, int c) {
-    k = (r * p.kw + s) * p.xc + c + this->col * E;
-    from = start + k;
+    from = (const T *)p.w + ((i64)b.group * p.yc + o) * ks + k;
   }
 
   template <bool WHOLE, class S> __device__ void fetch(const Conv2DParams &p, const Taps &, const Taps &, S &&sink) {
@@ -147,9 +140,6 @@ template <class T, int W, int DEPTH, int THREADS> struct Turned : Chunks<T, W, D
     left = p.yc - c;
     from = (const T *)p.w + (i64)b.group * p.xc * p.kh * p.kw * p.yc + c;
   }
-
-  // seek goes to the channels from c on of a tap, DEPTH of them.
-  __device__ void seek(const Conv2DParams &, int r, int s, int c) { d = {r, s, c + this->row}; }
 
   template <bool WHOLE, class S> __device__ void fetch(const Conv2DParams &p, const Taps &h, const Taps &w, S &&sink) {
     if (!this->mine()) return;

@@ -1,5 +1,5 @@
-// ptx.cuh holds every PTX instruction that kernels use, one wrapper each; with ACUMEN_SIM the stand-in of cuda/sim does their
-// work. cp.async and mma.sync need sm_80: on older targets their wrappers are empty of them and trap, so that a file still
+// ptx.cuh holds every PTX instruction that kernels use, but those of wgmma.cuh, one wrapper each; with ACUMEN_SIM the stand-in
+// of cuda/sim does their work. cp.async and mma.sync need sm_80: on older targets their wrappers are empty of them and trap, so that a file still
 // compiles there; the host must not launch such a kernel.
 #pragma once
 #include "kernel.cuh"
