@@ -14,8 +14,7 @@ type abilities struct {
 	groups bool // wgmma of f16 and bf16: compute capability 9.0
 }
 
-// sharedLimit is what a block may ask for on GPUs of a compute capability, by the CUDA C++ Programming Guide. It is not
-// asked of the GPU, so that a plan is made as the GPU would make it.
+// sharedLimit is what a block may ask for on GPUs of a compute capability, by the CUDA C++ Programming Guide.
 func sharedLimit(major, minor int) int {
 	switch {
 	case major == 8 && minor != 0 && minor != 7, major >= 12:
