@@ -241,21 +241,16 @@ func (g *weightGrad[T]) gather(stage, band, x []T, n, i0, i1, pixel int) {
 
 // tiles adds, or sets at first, the products of one stage for all taps.
 func (g *weightGrad[T]) tiles(tile *simd.Tile[T], worker int, to []T, n, i0, i1, lo, high int) {
-	each := tileRows(high, g.level.Rows(tile.Width))
-	a := tile.A
+	tile.Rows = high
 	for t := range g.taps {
 		tile.Segs = g.segs(g.segments[worker], tile, t, n, i0, i1, lo)
 		at := t * g.xc
 		if g.across {
 			at *= g.c.og
 		}
-		for r := 0; r < high; r += each {
-			tile.Rows = min(each, high-r)
-			tile.A, tile.C = a[r:], to[at+r*tile.CRow:]
-			tile.Run(g.level)
-		}
+		tile.C = to[at:]
+		tile.Run(g.level)
 	}
-	tile.A = a
 }
 
 // segs lists the runs of positions that tap t has in rows i0 to i1-1 of n staged images, or pairs of them, lo the first

@@ -201,7 +201,6 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 		}
 	}
 	weights := sharedOf[T](q.d, 0, q.weights)[g*q.depth*all.wide():]
-	most := q.level.Rows(min(all.p, all.wide()))
 	each := ceil(all.count(), q.shares)
 	end := min((share+1)*each, all.count())
 	for first := share * each; first < end; first += q.together {
@@ -212,7 +211,6 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 				if run.rows > 0 {
 					rows = run.rows
 				}
-				high := tileRows(rows, most)
 				tile.Width = 0
 				to := q.y[n0*q.ys[0]+i*q.ys[1]+run.j*q.ys[2]+g*q.oc:]
 				for p := first; p < last; p++ {
@@ -225,12 +223,9 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 					if q.bias != nil {
 						tile.Bias = q.bias[g*q.oc+p*all.p:][:cols]
 					}
-					for r := 0; r < rows; r += high {
-						tile.Rows = min(high, rows-r)
-						tile.A, tile.C = stage[r*tile.ARow:], to[r*tile.CRow+p*all.p:]
-						tile.Run(q.level)
-						q.activate(&tile)
-					}
+					tile.Rows, tile.A, tile.C = rows, stage, to[p*all.p:]
+					tile.Run(q.level)
+					q.activate(&tile)
 				}
 			}
 		}

@@ -66,10 +66,12 @@ const (
 	matMulOwn   = 1 << 17 // elements of b that a part packs for itself: half of a second-level cache
 	matMulNear  = 3 << 15 // elements of panels of b that several tiles of rows pass by
 	matMulFew   = 16      // rows for which b is not packed if it lies row by row: it is read once
+	matMulSome  = 64      // rows for which it is not if lines of a panel crowd
 	matMulSmall = 1 << 16 // elements of such a b that is not packed either
 	matMulPlain = 1 << 10 // rows for which wide tiles do without packing it
 	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
 	matMulParts = 16      // parts that a large product is cut into at least
+	matMulFar   = 1 << 21 // elements of such a b that on AVX2 parts are no smaller: each reads b from beyond the second-level cache
 	matMulGap   = 16      // elements between packed rows of a, so that they do not crowd
 )
 
@@ -138,8 +140,12 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 func (p *product[T]) cut() (tiles, each int) {
 	m, n, k, width := p.m, p.n, p.k, p.level.Panel()
 	p.nb, p.kb = blocks(n, matMulCols, width), blocks(k, p.per*matMulK, 4)
+	parts := matMulParts
+	if p.level == simd.AVX2 && n*k < matMulFar {
+		parts *= 2 // rows of a part, packed, then take half of a second-level cache of 512 KiB
+	}
 	few := func() bool {
-		return p.batches*ceil(m, p.mb)*ceil(n, p.nb) < matMulParts && p.mb*p.nb*max(k, 1) > 2*matMulPart
+		return p.batches*ceil(m, p.mb)*ceil(n, p.nb) < parts && p.mb*p.nb*max(k, 1) > 2*matMulPart
 	}
 	// Rows first, down to two tiles: what is cut by columns packs rows of a more than once.
 	high, unit := p.level.Rows(width), 1
@@ -208,6 +214,8 @@ func (p *product[T]) plain() bool {
 		return true
 	case p.n%8 != 0 && p.n < 4*p.level.Panel():
 		return false // each part would pack the last columns again
+	case p.level == simd.AVX2 && p.m > matMulSome && p.b.r*sizeOf[T]()%(line*8) == 0:
+		return false // lines of a panel meet in an eighth of a first-level cache
 	case p.n*p.k <= matMulSmall:
 		return true
 	case p.level != simd.AVX512:
@@ -299,7 +307,10 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 			p.panel(b[q*all.p*deep:], buf, atB+l*p.b.r+q*all.p*p.b.c, k, cols, width)
 		}
 	}
-	high := tileRows(m, p.level.Rows(min(all.p, all.wide())))
+	high := m // a panel of b is read for all rows at once
+	if p.level == simd.AVX512 {
+		high = tileRows(m, p.level.Rows(min(all.p, all.wide()))) // a tile's rows stay while panels of b pass by
+	}
 	group := max(matMulNear/(all.p*deep), 1)
 	for from := 0; from < count; from += group {
 		for i := 0; i < m; i += high {

@@ -229,20 +229,16 @@ func (q *winogradConv) part(g, first, last, share int, buf []float32) {
 	}
 	all := panelsFor(q.level, q.oc)
 	weights := sharedOf[float32](q.d, 0, q.weights)[g*q.area()*q.ic*all.wide():]
-	high := tileRows(last-first, q.level.Rows(min(all.p, all.wide())))
 	segs := [1]simd.Seg{{K: ceil(q.ic, q.per)}}
-	tile := simd.Tile[float32]{Segs: segs[:], ARow: q.pixel, AK: 1, Flags: pairsIf(q.per)}
+	tile := simd.Tile[float32]{Segs: segs[:], Rows: last - first, ARow: q.pixel, AK: 1, Flags: pairsIf(q.per)}
 	each := ceil(all.count(), q.shares)
 	for p := share * each; p < min((share+1)*each, all.count()); p++ {
 		tile.Width, tile.Cols = all.width(p)
 		tile.BK, tile.CRow = tile.Width, tile.Width
 		for e := range q.area() {
 			tile.B = weights[(p*all.p*q.area()+e*tile.Width)*q.ic:]
-			for r := 0; r < last-first; r += high {
-				tile.Rows = min(high, last-first-r)
-				tile.A, tile.C = data[e*dataApart+r*q.pixel:], sums[e*sumsApart+r*tile.Width:]
-				tile.Run(q.level)
-			}
+			tile.A, tile.C = data[e*dataApart:], sums[e*sumsApart:]
+			tile.Run(q.level)
 		}
 		q.results(sums, stage, first, last, sumsApart, tile.Width, tile.Cols, g*q.oc+p*all.p)
 	}

@@ -97,9 +97,8 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 	clear(sums)
 	clear(vec) // columns that a panel lacks are read
 	all := panelsFor(g.level, cols)
-	high := tileRows(rows, g.level.Rows(min(all.p, all.wide())))
 	var segs [1]simd.Seg
-	tile := simd.Tile[float32]{Segs: segs[:], ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add | pairsIf(g.per)}
+	tile := simd.Tile[float32]{Segs: segs[:], Rows: rows, ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add | pairsIf(g.per)}
 	for first := split * g.each * g.many; first < min((split+1)*g.each*g.many, g.tiles); first += g.many {
 		last := min(first+g.many, g.tiles)
 		g.cut.runs(first, last, func(at, image, i, j, n int) {
@@ -124,11 +123,8 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 			for p := range all.count() {
 				tile.Width, tile.Cols = all.width(p)
 				tile.B = vec[e*vecApart+p*all.p:]
-				for k := 0; k < rows; k += high {
-					tile.Rows = min(high, rows-k)
-					tile.A, tile.C = row[e*rowApart+k:], sums[e*sumsApart+k*width+p*all.p:]
-					tile.Run(g.level)
-				}
+				tile.A, tile.C = row[e*rowApart:], sums[e*sumsApart+p*all.p:]
+				tile.Run(g.level)
 			}
 		}
 	}

@@ -134,7 +134,7 @@ func TestTilePairs(t *testing.T) {
 	for _, l := range pairLevels() {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, width := range widths(l) {
-			for rows := 1; rows <= l.Rows(width); rows++ {
+			for rows := 1; rows <= most(l, width); rows++ {
 				for byCols := range 2 {
 					for _, ks := range [][]int{{}, {0}, {1}, {3}, {4}, {5, 0, 2}, {16, 7}, {33}} {
 						a := randomPairs(r, rows, 1+r.IntN(width), width, byCols, r.IntN(8), ks...)
@@ -154,7 +154,7 @@ func TestTilePairsStaysInside(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, l := range pairLevels() {
 		for _, width := range widths(l) {
-			for rows := 1; rows <= l.Rows(width); rows += 2 {
+			for rows := 1; rows <= most(l, width); rows += 2 {
 				for mode := range 4 {
 					a := randomPairs(r, rows, 1+r.IntN(width), width, mode%2, Add, 3, 6)
 					b := a
@@ -215,7 +215,7 @@ func FuzzTilePairs(f *testing.F) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		for _, l := range pairLevels() {
 			width := l.Width(1 + int(cols)%l.Panel())
-			a := randomPairs(r, 1+int(rows)%l.Rows(width), 1+int(cols)%width, width, int(mode>>1&1), int(mode>>2)%8, int(k0), int(k1))
+			a := randomPairs(r, 1+int(rows)%most(l, width), 1+int(cols)%width, width, int(mode>>1&1), int(mode>>2)%8, int(k0), int(k1))
 			b := a
 			b.C = append([]float32(nil), a.C...)
 			a.Run(l)

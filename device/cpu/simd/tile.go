@@ -15,8 +15,8 @@ type Seg struct{ A, B, K int }
 //	C[i CRow + j] = relu(alpha sum + Bias[j] + C[i CRow + j])
 //
 // of which Flags say what is done. Of each row of B Width elements are read, one of the widths that the level has; a
-// packed panel has BK = Width. If ByCols is 1 ARow is 1, else AK is. Rows is at most the level's Rows(Width). The vector
-// kernels do not check the places of segments: those are the caller's promise.
+// packed panel has BK = Width. If ByCols is 1 ARow is 1, else AK is. The vector kernels do not check the places of segments:
+// those are the caller's promise.
 //
 // With Pairs, of float32 only, an element of A or B is two numbers in bf16, see PairRows; their products are added. The
 // level is ForPairs then.
@@ -40,8 +40,23 @@ const (
 	Pairs             // elements of A and B are pairs
 )
 
-// Run computes the tile with the kernels of l.
+// Run computes the tile with the kernels of l. Those of AVX-512 take no more rows than have room in registers, the others any
+// number: their sums are short, and what a call costs is much beside them.
 func (t *Tile[T]) Run(l Level) {
+	if l != AVX512 || t.Rows <= l.Rows(t.Width) {
+		t.run(l)
+		return
+	}
+	part := *t
+	tiles := (t.Rows + l.Rows(t.Width) - 1) / l.Rows(t.Width)
+	high := (t.Rows + tiles - 1) / tiles
+	for r := 0; r < t.Rows; r += high {
+		part.Rows, part.A, part.C = min(high, t.Rows-r), t.A[min(r*t.ARow, len(t.A)):], t.C[r*t.CRow:]
+		part.run(l)
+	}
+}
+
+func (t *Tile[T]) run(l Level) {
 	f, ok := any(t).(*Tile[float32])
 	switch {
 	case t.Flags&Pairs != 0:

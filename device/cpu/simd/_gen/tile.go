@@ -50,7 +50,11 @@ func (t *tiler) columns() int {
 	return t.lanes * t.vecs
 }
 
-// maxRows is the most rows of a tile of so many vectors.
+// loops reports whether the kernels themselves go on to the rows that a tile has beyond those of registers. R15 counts the
+// rows that are done; AVX-512 needs it for a base.
+func (t *tiler) loops() bool { return t.isa == avx2 }
+
+// maxRows is the most rows of sums in registers for tiles of so many vectors.
 func maxRows(i isa, vecs int) int {
 	if i == avx512 {
 		return 15
@@ -160,11 +164,20 @@ func (t *tiler) advance(n int) {
 	}
 }
 
-const unroll = 4
+const (
+	unroll = 4
+	line   = 64 // bytes of a cache line
+)
 
 func (t *tiler) kernel() {
 	t.text(t.name(), 8)
-	t.op("MOVQ t+0(FP), DI")
+	var again string
+	if t.loops() {
+		again = t.label("again")
+		t.at(again)
+	} else {
+		t.op("MOVQ t+0(FP), DI")
+	}
 	for i := range t.rows * t.vecs {
 		if t.isa == avx512 {
 			t.op("VPXORD %[1]s, %[1]s, %[1]s", t.v(i))
@@ -183,18 +196,31 @@ func (t *tiler) kernel() {
 		t.op("MOVQ %d(DI), R9", tileARow)
 	}
 	t.op("SHLQ $2, R9")
+	if t.loops() {
+		t.op("MOVQ R15, R14")
+		if t.byCols {
+			t.op("SHLQ $2, R14")
+		} else {
+			t.op("IMULQ R9, R14")
+		}
+		t.op("ADDQ %d(DI), R14", tileA)
+	}
 	t.op("MOVQ %d(DI), R11", tileBK)
 	t.op("SHLQ $2, R11")
 	seg, loop, rest, one, next, done := t.label("seg"), t.label("loop"), t.label("rest"), t.label("one"), t.label("next"), t.label("done")
 	t.op("TESTQ CX, CX")
 	t.op("JZ %s", done)
-	if t.isa == avx512 && t.vecs == 2 {
+	if t.vecs == 2 {
 		t.prefetch(seg)
 	}
 	t.at(seg)
-	t.op("MOVQ %d(DI), AX", tileA)
+	rows := "R14"
+	if !t.loops() {
+		rows = "AX"
+		t.op("MOVQ %d(DI), AX", tileA)
+	}
 	t.op("MOVQ 0(SI), R10")
-	t.op("LEAQ (AX)(R10*4), AX")
+	t.op("LEAQ (%s)(R10*4), AX", rows)
 	t.op("MOVQ %d(DI), BX", tileB)
 	t.op("MOVQ 8(SI), R10")
 	t.op("LEAQ (BX)(R10*4), BX")
@@ -229,17 +255,33 @@ func (t *tiler) kernel() {
 	t.op("JNZ %s", seg)
 	t.at(done)
 	t.finish()
+	if t.loops() {
+		t.op("ADDQ $%d, R15", t.rows)
+		t.op("MOVQ %d(DI), AX", tileRows)
+		t.op("SUBQ R15, AX")
+		end := t.label("end")
+		t.op("JLE %s", end)
+		if t.rows == maxRows(t.isa, t.vecs) {
+			t.op("CMPQ AX, $%d", t.rows)
+			t.op("JEQ %s", again)
+			t.op("CMPQ AX, $%d", 2*t.rows)
+			t.op("JGE %s", again)
+		}
+		t.op("JMP pick_%s<>(SB)", t.suffix())
+		t.at(end)
+	}
+	t.op("VZEROUPPER")
+	t.op("RET")
 }
 
 // prefetch fetches the sums' places while products are summed, unless those are so few that they take no longer.
 func (t *tiler) prefetch(skip string) {
 	t.op("CMPQ 16(SI), $%d", 4*unroll)
 	t.op("JL %s", skip)
-	t.op("MOVQ %d(DI), AX", tileC)
-	t.op("MOVQ %d(DI), R10", tileCRow)
+	t.sumsAt("R10")
 	for r := range t.rows {
-		for v := range t.vecs {
-			t.op("PREFETCHT0 %d(AX)", t.bytes()*v)
+		for v := range t.vecs * t.bytes() / line {
+			t.op("PREFETCHT0 %d(AX)", line*v)
 		}
 		if r+1 < t.rows {
 			t.op("LEAQ (AX)(R10*4), AX")
@@ -247,13 +289,26 @@ func (t *tiler) prefetch(skip string) {
 	}
 }
 
+// sumsAt points AX at the first row of sums, and puts the distance of rows, in elements, into a register.
+func (t *tiler) sumsAt(row string) {
+	if !t.loops() {
+		t.op("MOVQ %d(DI), AX", tileC)
+		t.op("MOVQ %d(DI), %s", tileCRow, row)
+		return
+	}
+	t.op("MOVQ %d(DI), %s", tileCRow, row)
+	t.op("MOVQ R15, AX")
+	t.op("IMULQ %s, AX", row)
+	t.op("SHLQ $2, AX")
+	t.op("ADDQ %d(DI), AX", tileC)
+}
+
 // finish scales, adds bias and what is there, applies ReLU and stores.
 func (t *tiler) finish() {
 	noScale, noBias, noAdd, noRelu := t.label("noscale"), t.label("nobias"), t.label("noadd"), t.label("norelu")
 	free := t.v(t.regs - 1)
 	t.op("MOVQ %d(DI), DX", tileFlags)
-	t.op("MOVQ %d(DI), AX", tileC)
-	t.op("MOVQ %d(DI), R9", tileCRow)
+	t.sumsAt("R9")
 	t.op("SHLQ $2, R9")
 	t.op("MOVQ %d(DI), CX", tileCols)
 	t.masks()
@@ -277,6 +332,21 @@ func (t *tiler) finish() {
 	t.op("TESTQ $%d, DX", flagAdd)
 	t.op("JZ %s", noAdd)
 	t.op("MOVQ AX, BX")
+	if t.isa == avx2 {
+		part := t.label("part")
+		t.op("CMPQ CX, $%d", 4*t.columns())
+		t.op("JL %s", part)
+		for r := range t.rows {
+			for v := range t.vecs {
+				t.op("VADDPS %d(BX), %s, %s", t.bytes()*v, t.sum(r, v), t.sum(r, v))
+			}
+			if r+1 < t.rows {
+				t.op("ADDQ R9, BX")
+			}
+		}
+		t.op("JMP %s", noAdd)
+		t.at(part)
+	}
 	for r := range t.rows {
 		for v := range t.vecs {
 			there := t.vector(t.regs-1, v)
@@ -300,8 +370,6 @@ func (t *tiler) finish() {
 	}
 	t.at(noRelu)
 	t.store()
-	t.op("VZEROUPPER")
-	t.op("RET")
 }
 
 // masks makes, of the number of columns in CX, the masks of the vectors: k registers, or points R11 at those in

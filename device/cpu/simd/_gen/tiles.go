@@ -49,16 +49,65 @@ func tilesOf(i isa, pairs bool) *file {
 	fmt.Fprintf(f, "GLOBL %s(SB), RODATA, $%d\n", table, 8*len(names))
 	f.text("·tile_"+suffix, 8)
 	f.op("MOVQ t+0(FP), DI")
-	f.op("MOVQ %d(DI), AX", tileByCols)
-	f.op("IMULQ $%d, AX", len(widths(i)))
-	f.op("MOVQ %d(DI), DX", tileWidth)
-	f.op("DECQ DX")
-	f.op("SHRQ $3, DX")
-	f.op("ADDQ DX, AX")
-	f.op("IMULQ $15, AX")
-	f.op("ADDQ %d(DI), AX", tileRows)
+	if loops := (&tiler{isa: i}).loops(); loops {
+		f.op("XORQ R15, R15")
+		f.op("JMP pick_%s<>(SB)", suffix)
+		f.pick(i, suffix)
+	} else {
+		f.op("MOVQ %d(DI), AX", tileByCols)
+		f.op("IMULQ $%d, AX", len(widths(i)))
+		f.op("MOVQ %d(DI), DX", tileWidth)
+		f.op("DECQ DX")
+		f.op("SHRQ $3, DX")
+		f.op("ADDQ DX, AX")
+		f.op("IMULQ $15, AX")
+		f.op("ADDQ %d(DI), AX", tileRows)
+	}
 	f.op("LEAQ %s-8(SB), DX", table)
 	f.op("MOVQ (DX)(AX*8), AX")
 	f.op("JMP AX")
 	return f
+}
+
+// pick begins the function that goes on, R15 rows being done, with a kernel for the next ones: as many as fit, but the last two
+// kernels share what is left, since one of few rows waits for its sums. It leaves the number of the kernel, from 1 on, in AX.
+func (f *file) pick(i isa, suffix string) {
+	const most = 24 // rows in a row of the table, with which they end
+	fmt.Fprintf(f, "\n// Rows of the next kernel when 0 to %d are left, for each width.\n", most)
+	table := "heights_" + suffix + "<>"
+	var heights []int
+	for _, t := range widths(i) {
+		high := maxRows(i, t.vecs)
+		for n := range most + 1 {
+			switch {
+			case n >= 2*high:
+				n = high
+			case n > high:
+				n = (n + 1) / 2
+			}
+			heights = append(heights, n)
+		}
+	}
+	for at, n := range heights {
+		fmt.Fprintf(f, "DATA %s+%d(SB)/1, $%d\n", table, at, n)
+	}
+	fmt.Fprintf(f, "GLOBL %s(SB), RODATA|NOPTR, $%d\n", table, len(heights))
+	f.text("pick_"+suffix+"<>", 8)
+	f.op("MOVQ %d(DI), DX", tileWidth)
+	f.op("DECQ DX")
+	f.op("SHRQ $3, DX")
+	f.op("MOVQ %d(DI), AX", tileRows)
+	f.op("SUBQ R15, AX")
+	f.op("MOVQ $%d, CX", most)
+	f.op("CMPQ AX, CX")
+	f.op("CMOVQGT CX, AX")
+	f.op("IMUL3Q $%d, DX, CX", most+1)
+	f.op("ADDQ CX, AX")
+	f.op("LEAQ %s(SB), CX", table)
+	f.op("MOVBQZX (CX)(AX*1), AX")
+	f.op("MOVQ %d(DI), CX", tileByCols)
+	f.op("IMUL3Q $%d, CX, CX", len(widths(i)))
+	f.op("ADDQ CX, DX")
+	f.op("IMUL3Q $15, DX, DX")
+	f.op("ADDQ DX, AX")
 }
