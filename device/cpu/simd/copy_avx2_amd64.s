@@ -56,6 +56,20 @@ row_7:
 	VZEROUPPER
 	RET
 long_1:
+	CMPQ DX, $64
+	JG longer_14
+row_15:
+	VMOVUPS (SI), Y0
+	VMOVUPS -32(SI)(DX*1), Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, -32(DI)(DX*1)
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ CX
+	JNZ row_15
+	VZEROUPPER
+	RET
+longer_14:
 row_8:
 	XORQ R10, R10
 	LEAQ -128(DX), R11

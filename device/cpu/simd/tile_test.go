@@ -145,24 +145,30 @@ func FuzzTile(f *testing.F) {
 	})
 }
 
-// BenchmarkTile tells the speed of the fastest of many short runs: that of the kernel, whatever else the machine does.
+// BenchmarkTile tells the speed of the fastest of many short runs: that of the kernel, whatever else the machine does. Rows are
+// those of one kernel, and ten times as many.
 func BenchmarkTile(b *testing.B) {
 	for _, l := range levels() {
 		for _, width := range widths(l) {
-			for byCols := range 2 {
-				rows := l.Rows(width)
-				b.Run(fmt.Sprintf("%s/%dx%d/bycols%d", l, rows, width, byCols), func(b *testing.B) {
-					t := randomTile(rand.New(rand.NewPCG(1, 2)), rows, width, width, byCols, 0, 192)
-					best := time.Hour
-					for b.Loop() {
-						start := time.Now()
-						for range 8 {
-							t.Run(l)
-						}
-						best = min(best, time.Since(start))
+			for _, k := range []int{32, 64, 192} {
+				for mode := range 4 {
+					byCols, rows := mode%2, l.Rows(width)
+					if mode >= 2 {
+						rows *= 10
 					}
-					b.ReportMetric(8*2*192*float64(rows*width)/best.Seconds()/1e9, "GFLOP/s")
-				})
+					b.Run(fmt.Sprintf("%s/%dx%dx%d/bycols%d", l, rows, k, width, byCols), func(b *testing.B) {
+						t := randomTile(rand.New(rand.NewPCG(1, 2)), rows, width, width, byCols, 0, k)
+						best := time.Hour
+						for b.Loop() {
+							start := time.Now()
+							for range 8 {
+								t.Run(l)
+							}
+							best = min(best, time.Since(start))
+						}
+						b.ReportMetric(8*2*float64(k*rows*width)/best.Seconds()/1e9, "GFLOP/s")
+					})
+				}
 			}
 		}
 	}

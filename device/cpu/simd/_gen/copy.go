@@ -1,7 +1,8 @@
 package main
 
 // copyRows writes the kernel of CopyRows. A row of at least a vector is whole vectors and then one that ends with the
-// row; a shorter row is two pieces of which the second ends with it. So a last piece may overlap those before it.
+// row; a shorter row is two pieces of which the second ends with it. So a last piece may overlap those before it. On AVX2,
+// where a panel is two vectors wide, rows of up to two are two pieces too.
 func copyRows(f *file, i isa) {
 	f.text("·copyRows_"+i.name, 48)
 	f.op("MOVQ dst+0(FP), DI")
@@ -22,6 +23,15 @@ func copyRows(f *file, i isa) {
 		f.op("RET")
 	}
 
+	pair := func(move, a, b string, bytes int) {
+		row := f.label("row")
+		f.at(row)
+		f.op("%s (SI), %s", move, a)
+		f.op("%s -%d(SI)(DX*1), %s", move, bytes, b)
+		f.op("%s %s, (DI)", move, a)
+		f.op("%s %s, -%d(DI)(DX*1)", move, b, bytes)
+		next(row)
+	}
 	long := f.label("long")
 	f.op("CMPQ DX, $%d", i.bytes())
 	f.op("JGE %s", long)
@@ -32,17 +42,12 @@ func copyRows(f *file, i isa) {
 		if piece.bytes >= i.bytes() {
 			continue
 		}
-		shorter, row := f.label("shorter"), f.label("row")
+		shorter := f.label("shorter")
 		if piece.bytes > 4 {
 			f.op("CMPQ DX, $%d", piece.bytes)
 			f.op("JL %s", shorter)
 		}
-		f.at(row)
-		f.op("%s (SI), %s", piece.move, piece.a)
-		f.op("%s -%d(SI)(DX*1), %s", piece.move, piece.bytes, piece.b)
-		f.op("%s %s, (DI)", piece.move, piece.a)
-		f.op("%s %s, -%d(DI)(DX*1)", piece.move, piece.b, piece.bytes)
-		next(row)
+		pair(piece.move, piece.a, piece.b, piece.bytes)
 		if piece.bytes > 4 {
 			f.at(shorter)
 		}
@@ -50,6 +55,13 @@ func copyRows(f *file, i isa) {
 
 	row, four, ones, one, tail, done := f.label("row"), f.label("four"), f.label("ones"), f.label("one"), f.label("tail"), f.label("done")
 	f.at(long)
+	if i == avx2 {
+		longer := f.label("longer")
+		f.op("CMPQ DX, $%d", 2*i.bytes())
+		f.op("JG %s", longer)
+		pair("VMOVUPS", "Y0", "Y1", i.bytes())
+		f.at(longer)
+	}
 	f.at(row)
 	f.op("XORQ R10, R10")
 	f.op("LEAQ -%d(DX), R11", 4*i.bytes())

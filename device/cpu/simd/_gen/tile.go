@@ -50,8 +50,8 @@ func (t *tiler) columns() int {
 	return t.lanes * t.vecs
 }
 
-// loops reports whether the kernels themselves go on to the rows that a tile has beyond those of registers. R15 counts the
-// rows that are done; AVX-512 needs it for a base.
+// loops reports whether kernels go on by themselves to the rows that a tile has beyond those in registers. R15 counts what is
+// done, R14 is where the kernel's rows of a begin. AVX-512 has R15 as a base, and tiles so tall that it would gain little.
 func (t *tiler) loops() bool { return t.isa == avx2 }
 
 // maxRows is the most rows of sums in registers for tiles of so many vectors.
@@ -256,22 +256,27 @@ func (t *tiler) kernel() {
 	t.at(done)
 	t.finish()
 	if t.loops() {
-		t.op("ADDQ $%d, R15", t.rows)
-		t.op("MOVQ %d(DI), AX", tileRows)
-		t.op("SUBQ R15, AX")
-		end := t.label("end")
-		t.op("JLE %s", end)
-		if t.rows == maxRows(t.isa, t.vecs) {
-			t.op("CMPQ AX, $%d", t.rows)
-			t.op("JEQ %s", again)
-			t.op("CMPQ AX, $%d", 2*t.rows)
-			t.op("JGE %s", again)
-		}
-		t.op("JMP pick_%s<>(SB)", t.suffix())
-		t.at(end)
+		t.goOn(again)
 	}
 	t.op("VZEROUPPER")
 	t.op("RET")
+}
+
+// goOn goes on with the rows that are left, if any: a kernel of the most rows with itself, if pick would choose it.
+func (t *tiler) goOn(again string) {
+	end := t.label("end")
+	t.op("ADDQ $%d, R15", t.rows)
+	t.op("MOVQ %d(DI), AX", tileRows)
+	t.op("SUBQ R15, AX")
+	t.op("JLE %s", end)
+	if t.rows == maxRows(t.isa, t.vecs) {
+		t.op("CMPQ AX, $%d", t.rows)
+		t.op("JEQ %s", again)
+		t.op("CMPQ AX, $%d", 2*t.rows)
+		t.op("JGE %s", again)
+	}
+	t.op("JMP pick_%s<>(SB)", t.suffix())
+	t.at(end)
 }
 
 // prefetch fetches the sums' places while products are summed, unless those are so few that they take no longer.
