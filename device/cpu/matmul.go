@@ -71,7 +71,7 @@ const (
 	matMulPlain = 1 << 10 // rows for which wide tiles do without packing it
 	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
 	matMulParts = 16      // parts that a large product is cut into at least
-	matMulFar   = 1 << 21 // elements of such a b that on AVX2 parts are no smaller: each reads b from beyond the second-level cache
+	matMulFar   = 1 << 21 // elements of b up to which AVX2 has twice as many: each reads all of b from beyond the second-level cache
 	matMulGap   = 16      // elements between packed rows of a, so that they do not crowd
 )
 

@@ -88,7 +88,7 @@ func (l Level) Width(cols int) int {
 	return max(cols+unit-1, unit) / unit * unit
 }
 
-// Rows is the most rows of a tile that is width columns wide.
+// Rows is the most rows of a tile, width columns wide, whose sums one kernel holds in registers.
 func (l Level) Rows(width int) int {
 	switch {
 	case l == AVX512:
