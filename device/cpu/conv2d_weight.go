@@ -8,7 +8,8 @@ import (
 // weightGrad is the gradient of a convolution to its weights: for each tap a product of the channels of dy with those of
 // x over all positions that the tap has. A part has some channels of both; it stages bands of rows of a few images, as
 // (row, column, image, channel), in which the positions of a row that a tap has are neighbours in both; its sums grow
-// in memory from band to band. Panels lie along the channels of x, or along those of dy where that wastes less.
+// in memory from band to band. Panels lie along the channels of x, or along those of dy where that wastes less. With few
+// channels x is read where it lies, if its level slides: rows of tiles are then the taps of a row of the kernel.
 type weightGrad[T float] struct {
 	d            *Device
 	level        simd.Level
@@ -19,6 +20,7 @@ type weightGrad[T float] struct {
 	rows, cols   []extent // for each row and column of the kernel
 	windows      windows
 	few          bool // the taps of a position are staged side by side, as channels of one tap
+	slides       bool // few, and a split is some bands of images, of which a part has all channels
 	taps, xc     int  // and channels of x, as they are staged
 	across       bool // panels lie along the channels of dy
 	vec          panels
@@ -31,10 +33,11 @@ type weightGrad[T float] struct {
 }
 
 const (
-	weightImages = 8       // images of a stage at least, if there are
-	weightHigh   = 64      // channels of a part along the rows of tiles
-	weightParts  = 16      // parts at least, if sums stay small
-	weightSums   = 1 << 21 // elements of all splits together
+	weightImages = 8        // images of a stage at least, if there are
+	weightHigh   = 64       // channels of a part along the rows of tiles
+	weightParts  = 16       // parts at least, if sums stay small
+	weightSums   = 1 << 21  // elements of all splits together
+	slideBytes   = 32 << 10 // what a band stages at most where x is read in place: a first-level cache
 )
 
 // Conv2DGradWeight is dw = gradient of conv(x, w) to w from dy (N,OH,OW,O), + beta dw; dw (O,KH,KW,C/G).
@@ -67,8 +70,15 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 	g.plan()
 	d.reserve(g.scratch(g.images, g.band) * sizeOf[T]())
 	parts := c.groups * g.vec.count() * ceil(g.row, g.high)
+	if g.slides {
+		parts = c.groups
+	}
 	phases := []phase{{n: g.splits * parts, run: func(part, worker int) {
 		split, part := part/parts, part%parts
+		if g.slides {
+			g.slide(worker, split, part)
+			return
+		}
 		q, r, group := part%g.vec.count(), part/g.vec.count()%ceil(g.row, g.high), part/g.vec.count()/ceil(g.row, g.high)
 		g.part(worker, split, group, q, r*g.high)
 	}}}
@@ -86,6 +96,10 @@ func (g *weightGrad[T]) plan() {
 	g.windows = windows{c.h, c.w, c.kh, c.kw, c.p}
 	if g.few = c.cg < fewChannels && g.taps > 1; g.few {
 		g.taps, g.xc = 1, g.taps*c.cg
+	}
+	if g.slides = g.few && g.windows.slides(g.level, c.ow, g.per); g.slides {
+		g.planSlides()
+		return
 	}
 	alongX, alongY := panelsFor(g.level, g.xc), panelsFor(g.level, c.og)
 	g.vec, g.row = alongX, c.og
@@ -115,6 +129,25 @@ func (g *weightGrad[T]) plan() {
 	}
 	for range g.d.perWorker {
 		g.segments = append(g.segments, make([]simd.Seg, 0, runs))
+	}
+}
+
+// planSlides is plan where x is read in place.
+func (g *weightGrad[T]) planSlides() {
+	c := &g.c
+	g.across, g.aside = true, true
+	g.vec, g.row = panelsFor(g.level, c.og), g.xc
+	g.images, g.high, g.band = 1, g.row, c.oh
+	for g.band > 1 && g.scratch(1, g.band)*sizeOf[T]() > slideBytes {
+		g.band--
+	}
+	g.band = blocks(c.oh, g.band, 1)
+	bands := c.n * ceil(c.oh, g.band)
+	g.splits = max(1, min(ceil(weightParts, c.groups), bands, weightSums/g.n))
+	g.each = ceil(bands, g.splits)
+	g.splits = ceil(bands, g.each)
+	for range g.d.perWorker {
+		g.segments = append(g.segments, make([]simd.Seg, 0, g.band))
 	}
 }
 
@@ -148,13 +181,16 @@ func (g *weightGrad[T]) xRows(i0, i1 int) (lo, hi int) {
 func (g *weightGrad[T]) scratch(images, band int) int {
 	_, y := g.pixels()
 	n := g.xScratch(images, band) + band*g.c.ow*ceil(images, g.per)*y
-	if g.few {
+	if g.few && !g.slides {
 		n += g.windows.room(band, g.c.ow, g.c.cg)
 	}
 	return n
 }
 
 func (g *weightGrad[T]) xScratch(images, band int) int {
+	if g.slides {
+		return g.windows.room(band, g.c.ow, g.c.cg)
+	}
 	x, _ := g.pixels()
 	if g.few {
 		return band * g.c.ow * ceil(images, g.per) * g.per * x // gathered before there are pairs
@@ -236,6 +272,40 @@ func (g *weightGrad[T]) gather(stage, band, x []T, n, i0, i1, pixel int) {
 	if g.per == 2 {
 		s := float32s(stage)
 		simd.ZipRows(g.level, s, s, s[pixel:], (i1-i0)*g.c.ow*slots, g.xc, pixel, 2*pixel)
+	}
+}
+
+// slide sums the products of all taps and channels of a group over the bands of a split.
+func (g *weightGrad[T]) slide(worker, split, group int) {
+	c := &g.c
+	buf, room := scratchOf[T](g.d, worker, g.scratch(1, g.band)), g.xScratch(1, g.band)
+	_, pixel := g.pixels()
+	clear(buf[room:]) // columns that a panel lacks are read
+	sums := sharedOf[T](g.d, split*g.n*sizeOf[T](), g.n)[group*g.xc*c.og:]
+	tile := simd.Tile[T]{ARow: 1, ByCols: 1, AK: int(c.p.StrideW) * c.cg, CRow: c.og}
+	bands := ceil(c.oh, g.band)
+	for at := split * g.each; at < min((split+1)*g.each, c.n*bands); at++ {
+		n, i0 := at/bands, at%bands*g.band
+		rows := min(g.band, c.oh-i0)
+		x, pitch := slide(g.level, &g.windows, buf, g.x[n*c.x[0]+group*c.cg:], c.x, i0, i0+rows, c.ow, c.cg)
+		for q := range g.vec.count() {
+			tile.Width, tile.Cols = g.vec.width(q)
+			tile.A, tile.B, tile.BK = x, g.dy[n*c.y[0]+i0*c.y[1]+group*c.og+q*g.vec.p:], c.y[2]
+			row := c.y[1]
+			if tile.Cols < tile.Width || crowded[T](tile.BK) {
+				stageRows(g.level, 1, buf[room:], tile.B, c.y, 1, 0, rows, c.ow, tile.Cols, pixel)
+				tile.B, tile.BK, row = buf[room:], pixel, c.ow*pixel
+			}
+			g.windows.runs(pitch, c.cg, func(tap, at, many int) {
+				tile.Segs = g.segments[worker][:0]
+				for i := range rows {
+					tile.Segs = append(tile.Segs, simd.Seg{A: at + i*int(c.p.StrideH)*pitch, B: i * row, K: c.ow})
+				}
+				tile.Rows, tile.C = many, sums[tap*c.og+q*g.vec.p:]
+				tile.Run(g.level)
+			})
+		}
+		tile.Flags |= simd.Add
 	}
 }
 

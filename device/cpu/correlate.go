@@ -11,7 +11,8 @@ import (
 // A tile's rows are the same position in up to 15 images: all have the same taps, so none is spent on padding, whatever
 // the stride. Of few images they are positions along a row of y, the stage's columns padded with zeros. A part stages a
 // band of rows of its images, as (row, column, image, channel), so that a tile's rows lie evenly; then all its tiles read
-// from there. With few channels the stage holds (position, image, tap, channel).
+// from there. With few channels the stage holds (position, image, tap, channel); or nothing but zeros are put around the
+// image, and the rows of a tile, positions along a row of y, overlap in it.
 type correlation[T float] struct {
 	d            *Device
 	level        simd.Level
@@ -35,6 +36,7 @@ type correlation[T float] struct {
 	runs         []run
 	left, width  int // columns of zeros before those of x in the stage, and all its columns
 	few          bool
+	slides       bool         // few, and read where it lies
 	high, wide   []extent     // of the kernel's rows and columns, where few
 	windows      *windows     // of a convolution: nil in the gradient to its input
 	pixel        int          // elements between neighbours in the stage
@@ -64,6 +66,7 @@ func (q *correlation[T]) layout() {
 	if q.few = q.ic < fewChannels && taps > 1; q.few {
 		q.depth = ceil(taps*q.ic, q.per)
 		q.pixel = roomy[T](q.depth)
+		q.slides = q.windows != nil && q.windows.slides(q.level, q.ow, q.per)
 	}
 	q.weights = q.groups * q.depth * panelsFor(q.level, q.oc).wide()
 }
@@ -71,7 +74,7 @@ func (q *correlation[T]) layout() {
 // phases packs the weights, then computes.
 func (q *correlation[T]) phases(pack phase) []phase {
 	q.images, q.shares = tileRows(q.n, convImages), 1
-	if q.along = q.n < convAlong && q.ow > 1; q.along {
+	if q.along = q.slides || q.n < convAlong && q.ow > 1; q.along {
 		q.images = 1
 	}
 	if q.few {
@@ -88,7 +91,7 @@ func (q *correlation[T]) phases(pack phase) []phase {
 		q.segments = append(q.segments, make([]simd.Seg, 0, q.kh*q.kw))
 	}
 	need := q.stage(q.band)
-	if q.few && q.windows != nil {
+	if q.few && q.windows != nil && !q.slides {
 		need += q.windows.room(q.band, q.ow, q.ic)
 	}
 	q.d.reserve(max(need, pairRoom(q.level)) * sizeOf[T]())
@@ -112,6 +115,10 @@ func (q *correlation[T]) deal() {
 		for j := range q.ow {
 			q.runs = append(q.runs, run{j: j, taps: q.cols[j]})
 		}
+		return
+	}
+	if q.slides {
+		q.runs = []run{{rows: q.ow}}
 		return
 	}
 	high := q.level.Rows(min(q.level.Panel(), panelsFor(q.level, q.oc).wide()))
@@ -146,7 +153,10 @@ func (q *correlation[T]) deal() {
 
 // stage is the number of elements that the largest stage for a band of rows of y has.
 func (q *correlation[T]) stage(band int) int {
-	if q.few {
+	switch {
+	case q.slides:
+		return q.windows.room(band, q.ow, q.ic)
+	case q.few:
 		return band * q.ow * q.images * q.pixel * q.per // gathered before there are pairs
 	}
 	most := 0
@@ -172,7 +182,11 @@ func (q *correlation[T]) meets(i0, i1 int) (lo, hi int) {
 func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []simd.Seg) {
 	lo, hi := q.meets(i0, i1)
 	x := q.x[n0*q.xs[0]+g*q.ic:]
-	if q.few {
+	pitch := 0
+	switch {
+	case q.slides:
+		stage, pitch = slide(q.level, q.windows, stage, x, q.xs, i0, i1, q.ow, q.ic)
+	case q.few:
 		if pixel := q.per * q.pixel; q.windows != nil {
 			gather(q.level, q.windows, stage, stage[q.stage(q.band):], x, q.xs, n, n, i0, i1, q.ow, q.ic, pixel)
 		} else {
@@ -181,7 +195,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 		if q.per == 2 {
 			simd.PairRows(q.level, float32s(stage), float32s(stage), (i1-i0)*q.ow*n, q.kh*q.kw*q.ic, q.pixel, 2*q.pixel)
 		}
-	} else {
+	default:
 		if q.width > q.w {
 			clear(stage[:(hi-lo)*q.width*n*q.pixel])
 		}
@@ -196,7 +210,10 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 	}
 	if q.along {
 		tile.CRow = q.ys[2]
-		if !q.few {
+		switch {
+		case q.slides:
+			tile.ARow = q.step * q.ic
+		case !q.few:
 			tile.ARow, tile.CRow = q.step*q.pixel, q.every*q.ys[2]
 		}
 	}
@@ -216,7 +233,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 				for p := first; p < last; p++ {
 					width, cols := all.width(p)
 					if width != tile.Width {
-						tile.Segs = q.segs(segs[:0], i-i0, lo, i, n, width, run)
+						tile.Segs = q.segs(segs[:0], i-i0, lo, i, n, width, pitch, run)
 					}
 					tile.Width, tile.BK, tile.Cols = width, width, cols
 					tile.B = weights[p*all.p*q.depth:]
@@ -232,8 +249,15 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 	}
 }
 
-// segs lists the products of a run in row i of y, row in the band, lo being the first staged row.
-func (q *correlation[T]) segs(s []simd.Seg, row, lo, i, n, width int, at run) []simd.Seg {
+// segs lists the products of a run in row i of y, row in the band, lo being the first staged row, pitch as slide tells it.
+func (q *correlation[T]) segs(s []simd.Seg, row, lo, i, n, width, pitch int, at run) []simd.Seg {
+	if q.slides {
+		first := row * int(q.windows.p.StrideH) * pitch
+		q.windows.runs(pitch, q.ic, func(tap, at, many int) {
+			s = append(s, simd.Seg{A: first + at, B: tap * width, K: many})
+		})
+		return s
+	}
 	if q.few {
 		return append(s, simd.Seg{A: (row*q.ow + at.j) * n * q.pixel, K: q.depth})
 	}

@@ -14,6 +14,7 @@ var windowsFields = []string{"n", "c", "y", "x", "tapsH", "tapsW", "skipH", "ste
 type pooler struct {
 	*columns
 	index bool
+	piece int // bytes, see inPieces
 }
 
 // field is the operand of a field of the structure in AX.
@@ -47,7 +48,7 @@ func (f *file) windows(i isa, name string, index bool, body func(p *pooler)) {
 	f.eachColumns(i, get, func(c *columns) {
 		c.place = "(R15*1)"
 		get("w", "AX")
-		body(&pooler{c, index})
+		c.inPieces(func(piece int) { body(&pooler{c, index, piece}) })
 	})
 	get("w", "AX")
 	f.op("ADDQ %s, DI", field("y"))
@@ -60,6 +61,15 @@ func (f *file) windows(i isa, name string, index bool, body func(p *pooler)) {
 	f.op("DECQ R9")
 	f.op("JNZ %s", window)
 	f.end()
+}
+
+// store writes register n to vector v of the columns, which a register points at.
+func (p *pooler) store(n, v int, row string) {
+	if p.piece > 0 {
+		p.storePieces(n, row, p.piece)
+	} else {
+		p.columns.store(p.v(n), p.vec(v, row))
+	}
 }
 
 // taps repeats body for each tap of the window, from the second on if first is not nil: then that is for the first.
@@ -144,9 +154,9 @@ func maxPool(f *file, i isa, index bool) {
 			}
 		})
 		for v := range p.vecs {
-			p.store(p.v(best+v), p.vec(v, "DI"))
+			p.store(best+v, v, "DI")
 			if index {
-				p.store(p.v(at+v), p.vec(v, "R8"))
+				p.store(at+v, v, "R8")
 			}
 		}
 	})
@@ -171,7 +181,7 @@ func (p *pooler) give(part int, give func(v int)) {
 	}
 	each(func(v int) {
 		p.op("VADDPS %[1]s, %[2]s, %[2]s", p.operand(p.vec(v, "R11"), p.v(part+2)), p.v(part))
-		p.store(p.v(part), p.vec(v, "R11"))
+		p.store(part, v, "R11")
 	})
 	p.op("JMP %s", end)
 	p.at(set)
@@ -179,7 +189,7 @@ func (p *pooler) give(part int, give func(v int)) {
 		p.op("CMPQ %s, $0", field("stream"))
 		p.op("JNE %s", stream)
 	}
-	each(func(v int) { p.store(p.v(part), p.vec(v, "R11")) })
+	each(func(v int) { p.store(part, v, "R11") })
 	if p.vecs > 1 {
 		p.op("JMP %s", end)
 		p.at(stream)
@@ -221,7 +231,7 @@ func avgPool(f *file, i isa) {
 		p.op("VBROADCASTSS %s, %s", field("scale"), p.v(spare))
 		for v := range p.vecs {
 			p.op("VMULPS %[1]s, %[2]s, %[2]s", p.v(spare), p.v(sum+v))
-			p.store(p.v(sum+v), p.vec(v, "DI"))
+			p.store(sum+v, v, "DI")
 		}
 	})
 }
@@ -242,6 +252,9 @@ func avgPoolGrad(f *file, i isa) {
 func pool2dFile(i isa) *file {
 	f := newFile("Pooling, see pool2d.go.")
 	f.masks(i)
+	if i == avx2 {
+		f.order()
+	}
 	maxPool(f, i, false)
 	maxPool(f, i, true)
 	maxPoolGrad(f, i)

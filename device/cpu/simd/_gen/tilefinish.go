@@ -133,26 +133,51 @@ func (t *tiler) store() {
 	part, end := t.label("part"), t.label("end")
 	t.op("CMPQ CX, $%d", 4*t.lanes*t.vecs)
 	t.op("JL %s", part)
-	for _, masked := range []bool{false, true} {
-		if masked {
-			t.op("JMP %s", end)
-			t.at(part)
-			for v := range t.vecs {
-				t.op("VMOVUPS %s, %s", t.mask(v), t.b(v))
-			}
+	t.eachSum(func(r, v int) { t.op("VMOVUPS %s, %d(AX)", t.sum(r, v), t.bytes()*v) })
+	t.op("JMP %s", end)
+	t.at(part)
+	t.op("LEAQ -%d(CX), R10", t.bytes()*(t.vecs-1))
+	for _, p := range pieceMoves {
+		shorter := t.label("shorter")
+		t.op("CMPQ R10, $%d", p.bytes)
+		t.op("JL %s", shorter)
+		t.pieces(p.bytes, p.move)
+		t.op("JMP %s", end)
+		t.at(shorter)
+	}
+	for v := range t.vecs {
+		t.op("VMOVUPS %s, %s", t.mask(v), t.b(v))
+	}
+	t.eachSum(func(r, v int) { t.op("VMASKMOVPS %s, %s, %d(AX)", t.sum(r, v), t.b(v), t.bytes()*v) })
+	t.at(end)
+}
+
+// eachSum calls f for each vector of sums, AX pointing at its row.
+func (t *tiler) eachSum(f func(r, v int)) {
+	for r := range t.rows {
+		for v := range t.vecs {
+			f(r, v)
 		}
-		for r := range t.rows {
-			for v := range t.vecs {
-				if masked {
-					t.op("VMASKMOVPS %s, %s, %d(AX)", t.sum(r, v), t.b(v), t.bytes()*v)
-				} else {
-					t.op("VMOVUPS %s, %d(AX)", t.sum(r, v), t.bytes()*v)
-				}
-			}
-			if r+1 < t.rows {
-				t.op("ADDQ R9, AX")
-			}
+		if r+1 < t.rows {
+			t.op("ADDQ R9, AX")
 		}
 	}
-	t.at(end)
+}
+
+// pieces stores rows whose last vector has only R10 bytes, at least bytes and less than twice as many, as inPieces does.
+func (t *tiler) pieces(bytes int, move string) {
+	last := t.vecs - 1
+	order, piece := t.regs-1, t.regs-2
+	t.op("LEAQ order<>-%d(SB), R11", bytes)
+	t.op("VMOVUPS (R11)(R10*1), X%d", order)
+	t.eachSum(func(r, v int) {
+		at := t.bytes() * v
+		if v < last {
+			t.op("VMOVUPS %s, %d(AX)", t.sum(r, v), at)
+			return
+		}
+		t.op("VPERMPS %s, Y%d, Y%d", t.sum(r, v), order, piece)
+		t.op("%s X%d, %d(AX)", move, r*t.vecs+v, at)
+		t.op("%s X%d, %d(AX)(R10*1)", move, piece, at-bytes)
+	})
 }

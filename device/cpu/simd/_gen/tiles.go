@@ -23,6 +23,7 @@ func tilesOf(i isa, pairs bool) *file {
 			fmt.Fprintf(f, "DATA columns<>+%d(SB)/8, $-1\n", at)
 		}
 		f.WriteString("GLOBL columns<>(SB), RODATA|NOPTR, $128\n")
+		f.order()
 	}
 	var names []string
 	for _, byCols := range []bool{false, true} {
