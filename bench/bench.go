@@ -88,7 +88,7 @@ func tables(o options) []*table {
 		return names
 	}
 	all := []*table{
-		{name: "matmul", title: "Matrix products, f32", unit: "GFLOP/s", scale: 1e9, entries: matmulEntries(), peers: peers(tuned, openBLAS, gonum, gomlx), better: peers(tuned, openBLAS)},
+		{name: "matmul", title: "Matrix products, f32", unit: "GFLOP/s", scale: 1e9, entries: matmulEntries(), kernel: true, peers: peers(tuned, openBLAS, gonum, gomlx), better: peers(tuned, openBLAS)},
 		{name: "conv2d", title: "Convolutions 3x3, batch 256, f32", unit: "GFLOP/s", scale: 1e9, entries: conv2DEntries(), peers: peers(tuned)},
 		{name: "passes", title: "Single passes, f32", unit: "G elements/s", scale: 1e9, entries: passEntries(), peers: peers(tuned)},
 		{name: "steps", title: "Training steps, f32", unit: "pictures/s", scale: 1, entries: stepEntries(), peers: peers(tuned, stock)},
@@ -220,6 +220,9 @@ func (b *bench) table(ctx context.Context, t *table) error {
 			visited := sides
 			if kind := t.kind(n, b.rates); e.flops > 0 && b.rates.Of(kind, n) > 0 {
 				visited = slices.Insert(slices.Clone(sides), 1, side{thePeak, ceiling{kind}})
+			}
+			if t.kernel {
+				visited = slices.Insert(slices.Clone(visited), 1, side{alone, kernelAlone{e.flops}})
 			}
 			for i, x := range b.pace.compare(e.c, n, visited) {
 				r.times[visited[i].name] = x

@@ -22,6 +22,7 @@ const (
 	gonum    = "gonum"
 	gomlx    = "gomlx"
 	thePeak  = "peak" // a ceiling
+	alone    = "kernel alone"
 )
 
 // table is cases that are compared with the same peers.
@@ -33,6 +34,7 @@ type table struct {
 	peers       []string
 	better      []string // the ratio to the better of these is given, too
 	peak        peak.Kind
+	kernel      bool // acumen's tile kernel alone is measured, too
 }
 
 // result is a row of a table with a number of threads.
@@ -152,6 +154,9 @@ func (t *table) write(w io.Writer, results []result, rates peak.Rates, rounds in
 	if len(t.peers) == 0 {
 		head = append(head, "fastest visit")
 	}
+	if t.kernel {
+		head = append(head, alone)
+	}
 	for _, p := range t.peers {
 		head = append(head, p, "ratio")
 	}
@@ -164,6 +169,9 @@ func (t *table) write(w io.Writer, results []result, rates peak.Rates, rounds in
 		if len(t.peers) == 0 {
 			best := t.best(r, acumen)
 			row = append(row, number(best)+bracket(t.part(r, best, rates)))
+		}
+		if t.kernel {
+			row = append(row, t.cell(r, alone, rounds))
 		}
 		for _, p := range t.peers {
 			row = append(row, t.cell(r, p, rounds), number(t.ratioTo(r, p)))
@@ -203,6 +211,9 @@ func (t *table) means(results []result) [][]string {
 	}
 	for _, n := range threads {
 		row := []string{"geometric mean (smallest)", fmt.Sprint(n), ""}
+		if t.kernel {
+			row = append(row, "")
+		}
 		for i, c := range columns {
 			var all []float64
 			for _, r := range results {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"sync"
 	"time"
 
 	"github.com/acumen-ml/acumen/bench/peak"
 	"github.com/acumen-ml/acumen/bench/peer"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // contender is a program that can time cases: acumen, or a peer.
@@ -31,6 +33,43 @@ func (c ceiling) Time(_ peer.Case, threads, skip, calls int) (time.Duration, err
 }
 
 func (ceiling) Drop() error { return nil }
+
+// kernelAlone is acumen's tile kernel with operands that stay in first-level caches: what a matrix product would reach if all
+// around its kernel took no time. A call of it is operations, about. On a machine whose cores have other work, too, as a
+// virtual one's may, it stays below the peak, which reads nothing.
+type kernelAlone struct{ operations float64 }
+
+func (k kernelAlone) Time(_ peer.Case, threads, skip, calls int) (time.Duration, error) {
+	l := simd.Active()
+	rows, width := l.Rows(l.Panel()), l.Panel()
+	depth := 3072 / width // 12 KiB of b
+	runs := max(1, int(k.operations/float64(threads)/float64(2*rows*width*depth)))
+	var each []func(n int)
+	for range threads {
+		t := &simd.Tile[float32]{
+			A: make([]float32, rows*(depth+16)), B: make([]float32, width*depth), C: make([]float32, rows*width), Segs: []simd.Seg{{K: depth}},
+			ARow: depth + 16, AK: 1, BK: width, CRow: width, Rows: rows, Cols: width, Width: width,
+		}
+		each = append(each, func(n int) {
+			for range n * runs {
+				t.Run(l)
+			}
+		})
+	}
+	all := func(n int) time.Duration {
+		began := time.Now()
+		var done sync.WaitGroup
+		for _, f := range each {
+			done.Go(func() { f(n) })
+		}
+		done.Wait()
+		return time.Since(began)
+	}
+	all(skip)
+	return all(calls) / time.Duration(calls), nil
+}
+
+func (kernelAlone) Drop() error { return nil }
 
 // pace is how visits are made.
 type pace struct {

@@ -64,3 +64,14 @@ func TestVisitsEnd(t *testing.T) {
 	skip, timed = p.calls(time.Nanosecond)
 	assert.Equal(t, [2]int{1, mostCalls}, [2]int{skip, timed})
 }
+
+// A call is as many operations as were asked for: a kernel that ran none would seem faster than any processor.
+func TestKernelAlone(t *testing.T) {
+	const operations = 2e8
+	for _, threads := range []int{1, 2} {
+		d, err := kernelAlone{operations}.Time(peer.Case{}, threads, 1, 2)
+		require.NoError(t, err)
+		assert.Positive(t, d)
+		assert.Less(t, operations/d.Seconds(), 1e12*float64(threads), "more than processors do")
+	}
+}
