@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/acumen-ml/acumen/configs"
 	"github.com/acumen-ml/acumen/internal/config"
@@ -33,6 +35,24 @@ func addSettings(c *cobra.Command, names ...string) {
 			}
 		}
 	}
+}
+
+// flagHint leads from a flag that a command does not have to the key or flag that may be meant, and is empty if none is.
+func flagHint(c *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	name := unknown.GetSpecifiedName()
+	if key := config.KeyNamed(strings.ReplaceAll(name, "-", "_")); key != "" && c.Flags().Lookup("set") != nil {
+		return fmt.Sprintf("write --set %s=...; ", key)
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if s := nearest.Name(name, names); s != "" {
+		return fmt.Sprintf("the nearest flag is --%s; ", s)
+	}
+	return ""
 }
 
 // settings reads those flags. A flag of its own counts more than --set.

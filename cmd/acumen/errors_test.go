@@ -52,7 +52,9 @@ func mistakes() []mistake {
 		{name: "Unknown variable", status: 2, args: train, run: func(t *testing.T, dir string, args []string) outcome {
 			return finish(t, command(dir, args, "ACUMEN_TRAINER_EPOCH=3"))
 		}},
-		{name: "Unknown flag", status: 2, args: []string{"train", "--epochs", "3"}},
+		{name: "A key as a flag", status: 2, args: []string{"train", "--epochs", "3"}},
+		{name: "Unknown flag", status: 2, args: []string{"train", "--profil"}},
+		{name: "Flag without meaning", status: 2, args: []string{"train", "--xyzzy"}},
 		{name: "Unknown command", status: 2, args: []string{"trian"}},
 		{name: "Missing configuration", status: 2, args: []string{"train", "mnist/lenet"}},
 		{name: "Unknown model", status: 2, args: []string{"train", "my.yaml", "--set", "model={name: lenet6}"}},

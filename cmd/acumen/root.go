@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fault.Usagef("see `"+c.CommandPath()+" --help`", "%s: %w", c.CommandPath(), err)
+		return fault.Usagef(flagHint(c, err)+"see `"+c.CommandPath()+" --help`", "%s: %w", c.CommandPath(), err)
 	})
 	root.AddCommand(a.trainCommand(), a.evalCommand(), a.predictCommand(), a.devicesCommand(), a.dataCommand(), a.inspectCommand(), a.configCommand(), a.verifyCommand(), a.planCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()

@@ -33,11 +33,10 @@ type weightGrad[T float] struct {
 }
 
 const (
-	weightImages = 8        // images of a stage at least, if there are
-	weightHigh   = 64       // channels of a part along the rows of tiles
-	weightParts  = 16       // parts at least, if sums stay small
-	weightSums   = 1 << 21  // elements of all splits together
-	slideBytes   = 32 << 10 // what a band stages at most where x is read in place: a first-level cache
+	weightImages = 8       // images of a stage at least, if there are
+	weightHigh   = 64      // channels of a part along the rows of tiles
+	weightParts  = 16      // parts at least, if sums stay small
+	weightSums   = 1 << 21 // elements of all splits together
 )
 
 // Conv2DGradWeight is dw = gradient of conv(x, w) to w from dy (N,OH,OW,O), + beta dw; dw (O,KH,KW,C/G).
@@ -129,25 +128,6 @@ func (g *weightGrad[T]) plan() {
 	}
 	for range g.d.perWorker {
 		g.segments = append(g.segments, make([]simd.Seg, 0, runs))
-	}
-}
-
-// planSlides is plan where x is read in place.
-func (g *weightGrad[T]) planSlides() {
-	c := &g.c
-	g.across, g.aside = true, true
-	g.vec, g.row = panelsFor(g.level, c.og), g.xc
-	g.images, g.high, g.band = 1, g.row, c.oh
-	for g.band > 1 && g.scratch(1, g.band)*sizeOf[T]() > slideBytes {
-		g.band--
-	}
-	g.band = blocks(c.oh, g.band, 1)
-	bands := c.n * ceil(c.oh, g.band)
-	g.splits = max(1, min(ceil(weightParts, c.groups), bands, weightSums/g.n))
-	g.each = ceil(bands, g.splits)
-	g.splits = ceil(bands, g.each)
-	for range g.d.perWorker {
-		g.segments = append(g.segments, make([]simd.Seg, 0, g.band))
 	}
 }
 
@@ -272,40 +252,6 @@ func (g *weightGrad[T]) gather(stage, band, x []T, n, i0, i1, pixel int) {
 	if g.per == 2 {
 		s := float32s(stage)
 		simd.ZipRows(g.level, s, s, s[pixel:], (i1-i0)*g.c.ow*slots, g.xc, pixel, 2*pixel)
-	}
-}
-
-// slide sums the products of all taps and channels of a group over the bands of a split.
-func (g *weightGrad[T]) slide(worker, split, group int) {
-	c := &g.c
-	buf, room := scratchOf[T](g.d, worker, g.scratch(1, g.band)), g.xScratch(1, g.band)
-	_, pixel := g.pixels()
-	clear(buf[room:]) // columns that a panel lacks are read
-	sums := sharedOf[T](g.d, split*g.n*sizeOf[T](), g.n)[group*g.xc*c.og:]
-	tile := simd.Tile[T]{ARow: 1, ByCols: 1, AK: int(c.p.StrideW) * c.cg, CRow: c.og}
-	bands := ceil(c.oh, g.band)
-	for at := split * g.each; at < min((split+1)*g.each, c.n*bands); at++ {
-		n, i0 := at/bands, at%bands*g.band
-		rows := min(g.band, c.oh-i0)
-		x, pitch := slide(g.level, &g.windows, buf, g.x[n*c.x[0]+group*c.cg:], c.x, i0, i0+rows, c.ow, c.cg)
-		for q := range g.vec.count() {
-			tile.Width, tile.Cols = g.vec.width(q)
-			tile.A, tile.B, tile.BK = x, g.dy[n*c.y[0]+i0*c.y[1]+group*c.og+q*g.vec.p:], c.y[2]
-			row := c.y[1]
-			if tile.Cols < tile.Width || crowded[T](tile.BK) {
-				stageRows(g.level, 1, buf[room:], tile.B, c.y, 1, 0, rows, c.ow, tile.Cols, pixel)
-				tile.B, tile.BK, row = buf[room:], pixel, c.ow*pixel
-			}
-			g.windows.runs(pitch, c.cg, func(tap, at, many int) {
-				tile.Segs = g.segments[worker][:0]
-				for i := range rows {
-					tile.Segs = append(tile.Segs, simd.Seg{A: at + i*int(c.p.StrideH)*pitch, B: i * row, K: c.ow})
-				}
-				tile.Rows, tile.C = many, sums[tap*c.og+q*g.vec.p:]
-				tile.Run(g.level)
-			})
-		}
-		tile.Flags |= simd.Add
 	}
 }
 

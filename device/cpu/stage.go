@@ -3,7 +3,6 @@ package cpu
 import (
 	"unsafe"
 
-	"github.com/acumen-ml/acumen/device"
 	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
@@ -53,54 +52,6 @@ func stageRows[T float](l simd.Level, per int, stage, x []T, s [3]int, n, lo, hi
 	}
 }
 
-// windows is how positions of y meet an image of h x w pixels: a kernel of kh x kw taps as p says.
-type windows struct {
-	h, w, kh, kw int
-	p            device.Conv2D
-}
-
-// rows and cols are the rows and columns of an image, with its padding, under n positions.
-func (v *windows) rows(n int) int { return (n-1)*int(v.p.StrideH) + (v.kh-1)*int(v.p.DilH) + 1 }
-func (v *windows) cols(n int) int { return (n-1)*int(v.p.StrideW) + (v.kw-1)*int(v.p.DilW) + 1 }
-
-// room is the elements of a band under rows x ow positions, for slide.
-func (v *windows) room(rows, ow, c int) int { return v.rows(rows) * v.cols(ow) * c }
-
-// slide is the image, pitch elements from row to row, on which the kernel slides to the positions in rows i0 to i1-1 of y,
-// ow wide: x, of strides s and c channels, or a copy in band with the zeros around it that they meet.
-func slide[T float](l simd.Level, v *windows, band, x []T, s [3]int, i0, i1, ow, c int) (from []T, pitch int) {
-	first, left := i0*int(v.p.StrideH)-int(v.p.PadH), -int(v.p.PadW)
-	rows, cols := v.rows(i1-i0), v.cols(ow)
-	if s[2] == c && first >= 0 && first+rows <= v.h && left >= 0 && left+cols <= v.w {
-		return x[first*s[1]+left*c:], s[1]
-	}
-	surround(l, v, band, x, s, first, left, rows, cols, c)
-	return band, cols * c
-}
-
-// slides reports whether tiles read images where they lie, positions along a row of y being their rows: there ow of them.
-// Images of pairs are staged.
-func (v *windows) slides(l simd.Level, ow, per int) bool {
-	return per == 1 && l != simd.AVX512 && ow >= slideAlong
-}
-
-// slideAlong is the least positions along a row of y to which a kernel slides.
-const slideAlong = 4
-
-// runs calls f for each run of taps that lie side by side, many elements from tap on: they meet a slide's elements from at on.
-func (v *windows) runs(pitch, c int, f func(tap, at, many int)) {
-	for k := range v.kh {
-		at := k * int(v.p.DilH) * pitch
-		if v.p.DilW == 1 {
-			f(k*v.kw*c, at, v.kw*c)
-			continue
-		}
-		for t := range v.kw {
-			f((k*v.kw+t)*c, at+t*int(v.p.DilW)*c, c)
-		}
-	}
-}
-
 // gather stages the taps of the positions in rows i0 to i1-1 of y, which is ow wide, of n images x of strides s: c channels
 // for each, and zeros for images up to slots. band is room for those rows of an image with zeros around them, from which
 // windows are copied.
@@ -115,25 +66,6 @@ func gather[T float](l simd.Level, v *windows, stage, band, x []T, s [3]int, n, 
 			v.runs(pitch, c, func(tap, at, many int) {
 				copyPixels(l, to[tap:], row[at:], ow, many, slots*pixel, int(v.p.StrideW)*c)
 			})
-		}
-	}
-}
-
-// surround copies rows x cols pixels of an image from row first and column left on; outside it they are zeros.
-func surround[T float](l simd.Level, v *windows, band, x []T, s [3]int, first, left, rows, cols, c int) {
-	lo, hi := max(left, 0), min(left+cols, v.w)
-	for r := range rows {
-		to := band[r*cols*c:][:cols*c]
-		if at := first + r; at < 0 || at >= v.h || lo >= hi {
-			clear(to)
-			continue
-		}
-		clear(to[:(lo-left)*c])
-		clear(to[(hi-left)*c:])
-		if to, from := to[(lo-left)*c:], x[(first+r)*s[1]+lo*s[2]:]; s[2] == c {
-			copy(to[:(hi-lo)*c], from)
-		} else {
-			copyPixels(l, to, from, hi-lo, c, c, s[2])
 		}
 	}
 }

@@ -151,6 +151,16 @@ func nearestKey(prefix, key string) string {
 	return ""
 }
 
+// KeyNamed is the path of the key of the configuration whose last word is word, the first if there are several, empty if none is.
+func KeyNamed(word string) string {
+	for _, f := range fields {
+		if last(f.path) == word {
+			return f.path
+		}
+	}
+	return ""
+}
+
 func last(path string) string { return path[strings.LastIndex(path, ".")+1:] }
 
 // describe tells what a node is, for "X is expected, ...".
