@@ -222,7 +222,7 @@ func (b *bench) table(ctx context.Context, t *table) error {
 				visited = slices.Insert(slices.Clone(sides), 1, side{thePeak, ceiling{kind}})
 			}
 			if t.kernel {
-				visited = slices.Insert(slices.Clone(visited), 1, side{alone, kernelAlone{e.flops}})
+				visited = slices.Insert(slices.Clone(visited), len(visited)-len(sides)+1, side{alone, kernelAlone{e.flops}})
 			}
 			for i, x := range b.pace.compare(e.c, n, visited) {
 				r.times[visited[i].name] = x

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"sync"
 	"time"
 
 	"github.com/acumen-ml/acumen/bench/peak"
@@ -34,39 +33,32 @@ func (c ceiling) Time(_ peer.Case, threads, skip, calls int) (time.Duration, err
 
 func (ceiling) Drop() error { return nil }
 
-// kernelAlone is acumen's tile kernel with operands that stay in first-level caches: what a matrix product would reach if all
-// around its kernel took no time. A call of it is operations, about. On a machine whose cores have other work, too, as a
-// virtual one's may, it stays below the peak, which reads nothing.
+// kernelAlone is acumen's tile kernel on operands that stay in a first-level cache, as long sums as products have and as many
+// rows a call: what a product could reach if nothing were packed or fetched. A call of it is operations, about. On a machine
+// whose cores have other work, too, as a virtual one's may, it stays below the peak, which reads nothing.
 type kernelAlone struct{ operations float64 }
 
 func (k kernelAlone) Time(_ peer.Case, threads, skip, calls int) (time.Duration, error) {
+	const depth = 256
 	l := simd.Active()
-	rows, width := l.Rows(l.Panel()), l.Panel()
-	depth := 3072 / width // 12 KiB of b
-	runs := max(1, int(k.operations/float64(threads)/float64(2*rows*width*depth)))
-	var each []func(n int)
-	for range threads {
-		t := &simd.Tile[float32]{
-			A: make([]float32, rows*(depth+16)), B: make([]float32, width*depth), C: make([]float32, rows*width), Segs: []simd.Seg{{K: depth}},
-			ARow: depth + 16, AK: 1, BK: width, CRow: width, Rows: rows, Cols: width, Width: width,
+	rows, width := 8*l.Rows(l.Panel()), l.Panel()
+	work := float64(2 * rows * width * depth)
+	tiles := make([]simd.Tile[float32], threads)
+	for i := range tiles {
+		tiles[i] = simd.Tile[float32]{ // all rows read the same row of a: what they read lies near, however many they are
+			A: make([]float32, depth), B: make([]float32, width*depth), C: make([]float32, rows*width), Segs: []simd.Seg{{K: depth}},
+			AK: 1, BK: width, CRow: width, Rows: rows, Cols: width, Width: width,
 		}
-		each = append(each, func(n int) {
-			for range n * runs {
-				t.Run(l)
-			}
-		})
 	}
-	all := func(n int) time.Duration {
-		began := time.Now()
-		var done sync.WaitGroup
-		for _, f := range each {
-			done.Go(func() { f(n) })
+	runs := max(1, int(k.operations/float64(threads)/work))
+	run := func(id, n int) float64 {
+		for range n {
+			tiles[id].Run(l)
 		}
-		done.Wait()
-		return time.Since(began)
+		return float64(n) * work
 	}
-	all(skip)
-	return all(calls) / time.Duration(calls), nil
+	peak.Together(run, skip*runs, threads)
+	return time.Duration(k.operations / peak.Together(run, calls*runs, threads)), nil
 }
 
 func (kernelAlone) Drop() error { return nil }

@@ -80,7 +80,7 @@ func Measure(threads []int, rounds int) Rates {
 	for range rounds {
 		for _, k := range order {
 			for _, t := range threads {
-				seen[key{k, t}] = append(seen[key{k, t}], together(loops[k], size[k], t))
+				seen[key{k, t}] = append(seen[key{k, t}], Together(loops[k], size[k], t))
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func Arithmetic(k Kind, threads int, operations float64) time.Duration {
 		return 0
 	}
 	n := max(1, int(operations/float64(threads)/f(0, 1)))
-	return time.Duration(operations / together(f, n, threads))
+	return time.Duration(operations / Together(f, n, threads))
 }
 
 // calibrate is the number of rounds that fill a visit.
@@ -120,8 +120,9 @@ func calibrate(f loop) int {
 	}
 }
 
-// together is the sum of the rates, in billions a second, of threads that start at the same time.
-func together(f loop, n, threads int) float64 {
+// Together is the sum of the rates, in billions a second, of threads that start at the same time: each calls f with its number
+// and n, and f tells how many operations, or bytes, that was.
+func Together(f func(id, n int) float64, n, threads int) float64 {
 	rates := make([]float64, threads)
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})

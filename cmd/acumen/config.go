@@ -40,11 +40,16 @@ func addSettings(c *cobra.Command, names ...string) {
 // flagHint leads from a flag that a command does not have to the key or flag that may be meant, and is empty if none is.
 func flagHint(c *cobra.Command, err error) string {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
 		return ""
 	}
 	name := unknown.GetSpecifiedName()
 	if key := config.KeyNamed(strings.ReplaceAll(name, "-", "_")); key != "" && c.Flags().Lookup("set") != nil {
+		for _, f := range ownFlags {
+			if f.key == key && c.Flags().Lookup(f.name) != nil {
+				return fmt.Sprintf("write --%s; ", f.name)
+			}
+		}
 		return fmt.Sprintf("write --set %s=...; ", key)
 	}
 	var names []string

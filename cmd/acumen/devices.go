@@ -32,6 +32,9 @@ need not read what it says. It opens no device, and takes no memory of a GPU.`,
 				what := d.Description
 				if d.Reason != "" {
 					what = "not usable: " + d.Reason
+					if d.Advice != "" {
+						what += " (" + d.Advice + ")"
+					}
 				}
 				fmt.Fprintf(t, "%s\t%s\n", d.Name, what)
 			}

@@ -45,10 +45,12 @@ var convCases = []convCase{
 	{2, 13, 16, 33, 18, 3, 3, conv2DOf(1, 1, 1, 1)},
 	{5, 12, 9, 20, 50, 5, 5, conv2DOf(1, 0, 1, 1)},
 	{3, 7, 10, 34, 32, 5, 5, conv2DOf(1, 2, 1, 2)},
-	{2, 33, 12, 3, 19, 3, 3, conv2DOf(2, 0, 1, 1)}, // from here on of few channels, spread and not, in one band and more
-	{2, 34, 40, 3, 19, 3, 3, conv2DOf(1, 0, 1, 1)},
+	{2, 34, 40, 3, 19, 3, 3, conv2DOf(1, 0, 1, 1)}, // from here on of few channels: the gradient to the weights of x in place, in bands
+	{2, 12, 14, 3, 8, 3, 3, conv2DOf(1, 0, 1, 1)},  // y of x in place
+	{1, 6, 7, 2, 512, 3, 3, conv2DOf(1, 0, 1, 1)},  // the gradient's pixels would crowd in a cache
+	{2, 33, 12, 3, 19, 3, 3, conv2DOf(2, 0, 1, 1)},
 	{2, 10, 12, 6, 40, 3, 3, conv2DOf(2, 2, 2, 2)},
-	{1, 6, 7, 2, 512, 3, 3, conv2DOf(1, 0, 1, 1)}, // the gradient's pixels would crowd in a cache
+	{3, 9, 8, 3, 1, 5, 5, conv2DOf(1, 2, 1, 1)}, // panels along the taps: they are gathered
 }
 
 // inTime leaves out cases of more products where tests are shortened: with the race detector each takes a microsecond.

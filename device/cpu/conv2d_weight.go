@@ -27,7 +27,7 @@ type weightGrad[T float] struct {
 	row, high    int  // channels along the rows of tiles, and those of a part
 	per          int  // images in an element of the stage
 	images, band int  // of a stage
-	splits, each int  // of the images, with sums of their own, and stages of images of each
+	splits, each int  // of the images, with sums of their own, and stages of images of each, or bands of an image where slides
 	aside        bool // sums grow beside dw
 	segments     [][]simd.Seg
 }
@@ -96,11 +96,12 @@ func (g *weightGrad[T]) plan() {
 	if g.few = c.cg < fewChannels && g.taps > 1; g.few {
 		g.taps, g.xc = 1, g.taps*c.cg
 	}
-	if g.slides = g.few && g.windows.slides(g.level, c.ow, g.per); g.slides {
+	alongX, alongY := panelsFor(g.level, g.xc), panelsFor(g.level, c.og)
+	g.slides = g.few && g.windows.slides(g.level, c.ow, g.per) && alongY.wide()*g.xc <= slideWaste*alongX.wide()*c.og
+	if g.slides {
 		g.planSlides()
 		return
 	}
-	alongX, alongY := panelsFor(g.level, g.xc), panelsFor(g.level, c.og)
 	g.vec, g.row = alongX, c.og
 	if g.across = alongX.wide()*c.og > alongY.wide()*g.xc; g.across {
 		g.vec, g.row = alongY, g.xc

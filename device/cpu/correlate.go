@@ -52,7 +52,7 @@ type run struct {
 
 const (
 	convImages    = 15        // the most rows of a tile
-	convAlong     = 8         // images under which rows of tiles are columns
+	convAlong     = 8         // images under which rows of tiles are columns; where a kernel slides they always are
 	convParts     = 16        // parts at least where panels are dealt out
 	fewChannels   = 8         // under so many the taps of a position are staged side by side
 	togetherBytes = 400 << 10 // of weights

@@ -10,7 +10,8 @@ import (
 
 const (
 	slideAlong = 4        // positions along a row of y at least
-	slideBytes = 32 << 10 // what a band of the gradient to the weights stages at most: a first-level cache
+	slideBytes = 32 << 10 // what a band of the gradient to the weights stages at most, of more than a row: a first-level cache
+	slideWaste = 2        // products of that gradient at most, by those that panels along the taps take, which have to be gathered
 )
 
 // windows is how positions of y meet an image of h x w pixels: a kernel of kh x kw taps as p says.

@@ -151,14 +151,22 @@ func nearestKey(prefix, key string) string {
 	return ""
 }
 
-// KeyNamed is the path of the key of the configuration whose last word is word, the first if there are several, empty if none is.
+// KeyNamed is the path of the only key of the configuration that has the path word, or word as its last one; empty if none or
+// several have.
 func KeyNamed(word string) string {
+	found := ""
 	for _, f := range fields {
-		if last(f.path) == word {
-			return f.path
+		switch {
+		case f.path == word:
+			return word
+		case last(f.path) != word:
+		case found != "":
+			return ""
+		default:
+			found = f.path
 		}
 	}
-	return ""
+	return found
 }
 
 func last(path string) string { return path[strings.LastIndex(path, ".")+1:] }

@@ -39,7 +39,7 @@ func best(asked string, have Level) (Level, string) {
 	for l, name := range levelName {
 		if name == asked {
 			if Level(l) > have {
-				return have, fmt.Sprintf("ACUMEN_SIMD is %s, but this processor has no more than %s: unset it", asked, have)
+				return have, fmt.Sprintf("ACUMEN_SIMD is %s, but this processor has no more than %s", asked, have)
 			}
 			return Level(l), ""
 		}
