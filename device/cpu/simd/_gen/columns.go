@@ -136,7 +136,7 @@ var pieceMoves = []struct {
 }{{16, "VMOVUPS"}, {8, "VMOVLPS"}}
 
 // inPieces writes a body that stores with storePieces where it can: fewer columns than a vector has, as two pieces of so
-// many bytes, of which the second ends with them, for a masked store of AVX2 takes AMD's processors twelve cycles. 0 is
+// many bytes, of which the second ends with them, for AMD's processors are slow at masked stores of AVX2. 0 is
 // for all else. A body leaves CX, R10, R15 and register 14 as they are, and has 13 for storePieces.
 func (c *columns) inPieces(body func(piece int)) {
 	if !c.part || c.isa != avx2 {
