@@ -76,7 +76,7 @@ func tableNames() []string {
 	for _, t := range processTables {
 		names = append(names, t.name)
 	}
-	return append(names, "step-profile")
+	return append(names, "step-profile", quietTable)
 }
 
 // tables are those of cases.
@@ -130,6 +130,11 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	if !b.o.quick {
 		if err := b.processes(ctx); err != nil {
+			return err
+		}
+	}
+	if b.o.wants(quietTable) && (!b.o.quick || len(b.o.only) > 0) {
+		if err := b.quietMoments(); err != nil {
 			return err
 		}
 	}
