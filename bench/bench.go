@@ -134,7 +134,7 @@ func (b *bench) all(ctx context.Context) error {
 		}
 	}
 	if b.o.wants(quietTable) && (!b.o.quick || len(b.o.only) > 0) {
-		if err := b.quietMoments(); err != nil {
+		if err := b.quietMoments(ctx); err != nil {
 			return err
 		}
 	}

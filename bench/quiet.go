@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -33,10 +34,13 @@ func quietOf(all []moment, top float64) []float64 {
 }
 
 // quietMoments tells what matrix products lose by themselves from what other work on the host takes from them.
-func (b *bench) quietMoments() error {
+func (b *bench) quietMoments(ctx context.Context) error {
 	rows := [][]string{{"", "threads", "moments", "kernel alone, of the peak", "product, of the peak", "quiet moments", "product, of the peak, in these"}}
 	for _, e := range matmulEntries() {
 		for _, n := range b.o.threads {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			kind := (&table{}).kind(n, b.rates)
 			if b.rates.Of(kind, n) == 0 {
 				fmt.Fprintf(b, "\n## %s\n\nThere is no assembly for this processor: not measured.\n", quietTitle)
