@@ -65,7 +65,8 @@ const (
 	matMulK     = 2304    // k of a block: sums are added to y once a block, and long ones hide what begins and ends them
 	matMulOwn   = 1 << 17 // elements of b that a part packs for itself: half of a second-level cache
 	matMulNear  = 3 << 15 // elements of panels of b that several tiles of rows pass by
-	matMulWhole = 1 << 16 // elements of an a that every part reads whole, from its second-level cache
+	matMulWhole = 1 << 18 // elements of an a that every part reads whole
+	matMulMeet  = 1 << 12 // bytes between rows of such an a that all meet in one set of a first-level cache
 	matMulFew   = 16      // rows for which b is not packed if it lies row by row: it is read once
 	matMulSome  = 64      // rows for which it is not if lines of a panel crowd
 	matMulSmall = 1 << 16 // elements of such a b that is not packed either
@@ -168,7 +169,7 @@ func (p *product[T]) cut() (tiles, each int) {
 	p.plainB = p.plain()
 	p.shared = !p.plainB && p.batches == 1 && m > p.mb
 	// Panels that a part packs for itself do not move from one processor's cache to another's.
-	own := p.shared && p.level == simd.AVX2 && p.plainRows() && k >= 8*width && m*k <= matMulWhole && ceil(n, width) >= matMulParts
+	own := p.shared && p.level == simd.AVX2 && p.rowByRow() && p.a.r*sizeOf[T]()%matMulMeet != 0 && k >= 8*width && m*k <= matMulWhole && ceil(n, width) >= matMulParts
 	if own {
 		p.mb, p.nb, p.shared = m, width, false
 	}
@@ -181,7 +182,7 @@ func (p *product[T]) cut() (tiles, each int) {
 	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
 	// A column of a tall tile fills its cache lines, so that nothing is lost when they are driven out.
 	tall := p.level.Rows(width)*sizeOf[T]() > line/2
-	p.plainA = p.per == 1 && p.a.s != nil && p.byCols && (tall || !crowded[T](p.a.c)) || p.plainRows()
+	p.plainA = p.per == 1 && p.a.s != nil && p.byCols && (tall || !crowded[T](p.a.c)) || p.rowByRow() && (own || !crowded[T](p.a.r))
 	at := 0
 	place := func(n int) int {
 		at += ceil(n, 16) * 16
@@ -209,10 +210,8 @@ func (p *product[T]) cut() (tiles, each int) {
 	return tiles, each
 }
 
-// plainRows reports whether a is read where it lies, row by row.
-func (p *product[T]) plainRows() bool {
-	return p.per == 1 && p.a.s != nil && p.a.c == 1 && p.a.r >= 0 && !crowded[T](p.a.r)
-}
+// rowByRow reports whether a lies row by row, and so can be read there.
+func (p *product[T]) rowByRow() bool { return p.per == 1 && p.a.s != nil && p.a.c == 1 && p.a.r >= 0 }
 
 // plain reports whether b is read where it lies. Packing reads and writes all of b once, from and to beyond the second-level
 // cache; without it every tile of rows reads lines far apart, which costs less the more rows a tile has.
