@@ -14,10 +14,12 @@ import (
 type Kind string
 
 // The kinds. Operations are floating-point multiplications and additions; bytes are those that a program names: two
-// arrays read and one written, without the lines that a processor reads before it overwrites them.
+// arrays read and one written, without the lines that a processor reads before it overwrites them. Slots has the rate of
+// FMA256 on a core of one's own, and less on one that shares the slots of its instructions with another's work.
 const (
 	FMA512 Kind = "f32 FMA, AVX-512"
 	FMA256 Kind = "f32 FMA, AVX2"
+	Slots  Kind = "f32 FMA and no-ops, AVX2" // eight to twelve: the loads of a tile of six rows, without what they read
 	BF16   Kind = "bf16 dot"
 	Triad  Kind = "triad"
 	Stream Kind = "triad, streaming stores"

@@ -12,6 +12,11 @@ func fma512(n int, x, y float32)
 //go:noescape
 func fma256(n int, x, y float32)
 
+// slots256 is fma256 with eight instructions in a round that do nothing.
+//
+//go:noescape
+func slots256(n int, x, y float32)
+
 // dot512 is n rounds of 24 independent acc[i] += x[2i] y[2i] + x[2i+1] y[2i+1] on 16 numbers acc each; x and y hold two
 // bf16 numbers.
 //
@@ -44,6 +49,7 @@ func loops(threads int) (map[Kind]loop, []Kind) {
 	avx2, avx512 := x.HasAVX2 && x.HasFMA, x.HasAVX512F
 	add(avx512, FMA512, func(_, n int) float64 { fma512(n<<10, .999, 1e-3); return float64(n<<10) * 24 * 16 * 2 })
 	add(avx2, FMA256, func(_, n int) float64 { fma256(n<<10, .999, 1e-3); return float64(n<<10) * 12 * 8 * 2 })
+	add(avx2, Slots, func(_, n int) float64 { slots256(n<<10, .999, 1e-3); return float64(n<<10) * 12 * 8 * 2 })
 	add(avx512 && x.HasAVX512BF16, BF16, func(_, n int) float64 {
 		dot512(n<<10, 0x3f7f3f7f, 0x3a003a00) // .996 and .000488
 		return float64(n<<10) * 24 * 32 * 2

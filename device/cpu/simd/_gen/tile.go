@@ -68,10 +68,26 @@ func maxRows(i isa, vecs int) int {
 // bases are registers that hold the addresses of rows 0, 3, 6, 9 and 12 of a; the rows between are reached by index.
 var bases = []string{"AX", "R8", "R12", "R13", "R15"}
 
+// indexed reports whether the steps of a round reach their rows of b, and of a by columns, by index: an addition less for each.
+// Without embedded broadcasts a step has so many instructions that a core whose other half is busy issues too few of them.
+func (t *tiler) indexed() bool { return t.isa == avx2 }
+
+// stepAt is the address of step k of a round: of the first four from base on, whose distance is in index, and three times that
+// in thrice.
+func (t *tiler) stepAt(k, disp int, base, index, thrice string) place {
+	switch {
+	case !t.indexed() || k == 0:
+		return place{disp: disp, base: base}
+	case k == 3:
+		return place{disp, base, thrice, 1}
+	}
+	return place{disp, base, index, k}
+}
+
 // elemAt is the address of a's element for row r, k elements on.
 func (t *tiler) elemAt(r, k int) place {
 	if t.byCols {
-		return place{disp: 4 * r, base: "AX"}
+		return t.stepAt(k, 4*r, "AX", "R9", "R8")
 	}
 	if r%3 == 0 {
 		return place{disp: 4 * k, base: bases[r/3]}
@@ -94,6 +110,9 @@ func (t *tiler) suffix() string {
 	return t.isa.name
 }
 
+// rowAt is the address of vector v of b's row in step k of a round.
+func (t *tiler) rowAt(v, k int) place { return t.stepAt(k, t.bytes()*v, "BX", "R11", "R10") }
+
 // step multiplies one row of b with the column of a that meets it, k elements on.
 func (t *tiler) step(k int) {
 	if t.pairs && t.isa == avx2 {
@@ -101,9 +120,11 @@ func (t *tiler) step(k int) {
 		return
 	}
 	for v := range t.vecs {
-		t.op("VMOVUPS %d(BX), %s", t.bytes()*v, t.b(v))
+		t.op("VMOVUPS %s, %s", t.rowAt(v, k), t.b(v))
 	}
-	t.op("ADDQ R11, BX")
+	if !t.indexed() {
+		t.op("ADDQ R11, BX")
+	}
 	for r := range t.rows {
 		if t.pairs {
 			for v := range t.vecs {
@@ -122,7 +143,7 @@ func (t *tiler) step(k int) {
 			t.op("VFMADD231PS %s, %s, %s", t.b(v), t.elem(), t.sum(r, v))
 		}
 	}
-	if t.byCols {
+	if t.byCols && !t.indexed() {
 		t.op("ADDQ R9, AX")
 	}
 }
@@ -139,7 +160,7 @@ func (t *tiler) stepHalves(k int) {
 			}
 		}
 		for v := range t.vecs {
-			t.op("VMOVUPS %d(BX), %s", t.bytes()*v, t.b(v))
+			t.op("VMOVUPS %s, %s", t.rowAt(v, k), t.b(v))
 			half(t.b(v))
 		}
 		for r := range t.rows {
@@ -150,13 +171,21 @@ func (t *tiler) stepHalves(k int) {
 			}
 		}
 	}
-	t.op("ADDQ R11, BX")
-	if t.byCols {
-		t.op("ADDQ R9, AX")
-	}
 }
 
+// forward adds n times a distance, n being 1, 2, 4 or 8.
+func (t *tiler) forward(n int, distance, reg string) {
+	t.op("LEAQ (%[1]s)(%[2]s*%[3]d), %[1]s", reg, distance, n)
+}
+
+// advance goes on by n steps, one or a round.
 func (t *tiler) advance(n int) {
+	if t.indexed() {
+		t.forward(n, "R11", "BX")
+		if t.byCols {
+			t.forward(n, "R9", "AX")
+		}
+	}
 	if !t.byCols {
 		for i := 0; 3*i < t.rows; i++ {
 			t.op("ADDQ $%d, %s", 4*n, bases[i])
@@ -229,6 +258,12 @@ func (t *tiler) kernel() {
 		t.op("LEAQ (R9)(R9*2), R10")
 		for i := 1; 3*i < t.rows; i++ {
 			t.op("LEAQ (%s)(R10*1), %s", bases[i-1], bases[i])
+		}
+	}
+	if t.indexed() {
+		t.op("LEAQ (R11)(R11*2), R10")
+		if t.byCols {
+			t.op("LEAQ (R9)(R9*2), R8")
 		}
 	}
 	t.op("SUBQ $%d, DX", unroll)
