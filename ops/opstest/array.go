@@ -36,6 +36,23 @@ func (g *Array) fill(f func(at []int) float64) *Array {
 // at is the element at an index; negative and too large ones are the caller's fault.
 func (g *Array) at(index ...int) float64 { return g.Data[g.offset(index)] }
 
+// from is the elements from an index on.
+func (g *Array) from(index ...int) []float64 { return g.Data[g.offset(index):] }
+
+// The race detector does not watch the inner loops of references, which one goroutine computes: nearly all of its time went
+// into them.
+
+// plusDot is s and then, one after the other, the products of the elements of a with those of b, which may have more.
+//
+//go:norace
+func plusDot(s float64, a, b []float64) float64 {
+	for i, v := range a {
+		s += v * b[i]
+	}
+	return s
+}
+
+//go:norace
 func (g *Array) offset(index []int) int {
 	o := 0
 	for k, i := range index {

@@ -48,9 +48,7 @@ func refConv2D(c Case, in []*Array) []*Array {
 				if iy < 0 || iy >= h || ix < 0 || ix >= wd {
 					continue
 				}
-				for i := range per {
-					s += x.at(n, iy, ix, o/outs*per+i) * w.at(o, ky, kx, i)
-				}
+				s = plusDot(s, w.from(o, ky, kx, 0)[:per], x.from(n, iy, ix, o/outs*per))
 			}
 		}
 		return s

@@ -71,11 +71,7 @@ func refLinear(_ Case, in []*Array) []*Array {
 			s = b.at(at[k])
 		}
 		copy(from, at[:k])
-		for i := range w.Shape[1] {
-			from[k] = i
-			s += x.at(from...) * w.at(at[k], i)
-		}
-		return s
+		return plusDot(s, w.from(at[k], 0)[:w.Shape[1]], x.from(from...))
 	})}
 }
 
