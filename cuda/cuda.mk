@@ -17,7 +17,7 @@ with_cuda = headers=$$(cuda/toolchain.sh $(1) --include) && CGO_ENABLED=1 \
 under = LD_LIBRARY_PATH=$(1)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH} ACUMEN_CUBLAS=$(1)/libcublas.so.12 \
 	ACUSIM_LEAKS=error ACUSIM_LEGACY=error
 
-.PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda ops-errors gpu-bundle gpu-bundle-dry lint-cuda cc cxx
+.PHONY: cuda cubins cuda-resources cuda-13 sim test-cuda test-cuda-ops test-cuda-training test-cuda-checked test-cuda-checked-training ops-errors gpu-bundle gpu-bundle-dry lint-cuda cc cxx
 
 cuda: cc cubins ## bin/acumen-cuda: both back-ends, with kernels for all GPUs (fetches NVIDIA's compiler; needs gcc)
 	@command -v $(GO) >/dev/null || { echo "make: Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 2; }
@@ -37,17 +37,26 @@ sim: cxx ## the stand-in driver, which runs the kernels on the CPU: build/sim, a
 	cuda/sim/build.sh fast $(SIM)
 	cuda/sim/build.sh checked $(SIM_CHECKED)
 
+# Most tests keep one processor busy, so those of both builds of the stand-in run side by side, the longest first.
 test-cuda: cc sim ## the CUDA back-end's tests, on the stand-in driver; no GPU needed
 	$(PYTHON) -m unittest discover -s cuda/kernels -p '*_test.py'
 	$(COMPILE) --arch $(strip $(CUDA_TEST_ARCHS))
-	$(call with_cuda,12) $(call under,$(SIM)) \
-	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda/... ./device/... ./ops/... ./model/...
-	$(call with_cuda,12) $(call under,$(SIM)) \
-	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) -run 'OnAccelerators|EveryDriverCall' ./trainer ./cmd/acumen
-	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) \
-	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) ./cuda ./ops/opstest ./model
-	$(call with_cuda,12) $(call under,$(SIM_CHECKED)) \
-	  $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT) -short -run 'LeNet5OnAccelerators/cuda:0/^f(32|16)$$' ./trainer
+	+$(MAKE) --no-print-directory --keep-going --output-sync -j 2 $(CUDA_TESTS)
+
+CUDA_TESTS := test-cuda-checked test-cuda-training test-cuda-checked-training test-cuda-ops
+cuda_test = $(call with_cuda,12) $(call under,$(1)) $(GO) test -tags cuda -count=1 -timeout $(CUDA_TIMEOUT)
+
+test-cuda-ops:
+	$(call cuda_test,$(SIM)) ./cuda/... $$($(GO) list ./device/... | grep -v /device/cpu) ./ops/... ./model/...
+
+test-cuda-training:
+	$(call cuda_test,$(SIM)) -run 'OnAccelerators|EveryDriverCall' ./trainer ./cmd/acumen
+
+test-cuda-checked:
+	$(call cuda_test,$(SIM_CHECKED)) ./cuda ./ops/opstest ./model
+
+test-cuda-checked-training:
+	$(call cuda_test,$(SIM_CHECKED)) -short -run 'LeNet5OnAccelerators/cuda:0/^f(32|16)$$' ./trainer
 
 ops-errors: cc sim ## docs/ops-errors.md: each op's worst errors on the CPU and the stand-in, whose builds must agree on them
 	$(COMPILE) --arch $(strip $(CUDA_TEST_ARCHS))
