@@ -18,8 +18,9 @@ const (
 	quietWork  = 1.5e8 // operations of a thread in a moment, about, or one product
 )
 
-// moment is a product, or some if they are small, and the kernel alone before and after it, in GFLOP/s.
-type moment struct{ before, product, after float64 }
+// moment is a product, or some if they are small, and the kernel alone before and after it, in GFLOP/s. slots is the rate of
+// multiply-adds beside no-ops, 0 if that is not measured: what is less than the peak there is lost to another's instructions.
+type moment struct{ slots, before, product, after float64 }
 
 // quietOf is the products of moments in which the kernel alone was at most 5 % below the peak, before and after. What else
 // the host's processors do comes and goes within tenths of a second; an arithmetic loop that reads nothing hardly notices.
@@ -35,7 +36,7 @@ func quietOf(all []moment, top float64) []float64 {
 
 // quietMoments tells what matrix products lose by themselves from what other work on the host takes from them.
 func (b *bench) quietMoments(ctx context.Context) error {
-	rows := [][]string{{"", "threads", "moments", "kernel alone, of the peak", "product, of the peak", "quiet moments", "product, of the peak, in these"}}
+	rows := [][]string{{"", "threads", "moments", "FMA and no-ops, of the peak", "kernel alone, of the peak", "product, of the peak", "quiet moments", "product, of the peak, in these"}}
 	for _, e := range matmulEntries() {
 		for _, n := range b.o.threads {
 			if ctx.Err() != nil {
@@ -67,15 +68,18 @@ func (b *bench) quietMoments(ctx context.Context) error {
 
 // momentCells are a row's medians.
 func momentCells(all []moment, top float64) []string {
-	var probes, products []float64
+	var slots, probes, products []float64
 	for _, m := range all {
-		probes, products = append(probes, m.before, m.after), append(products, m.product)
+		slots, probes, products = append(slots, m.slots), append(probes, m.before, m.after), append(products, m.product)
 	}
-	quiet, cell := quietOf(all, top), "-"
+	quiet, cell, beside := quietOf(all, top), "-", "-"
+	if x := median(slots); x > 0 {
+		beside = fmt.Sprintf("%.2f", x/top)
+	}
 	if len(quiet) >= quietFew {
 		cell = fmt.Sprintf("%.2f", median(quiet)/top)
 	}
-	return []string{fmt.Sprint(len(all)), fmt.Sprintf("%.2f", median(probes)/top), fmt.Sprintf("%.2f", median(products)/top), fmt.Sprint(len(quiet)), cell}
+	return []string{fmt.Sprint(len(all)), beside, fmt.Sprintf("%.2f", median(probes)/top), fmt.Sprintf("%.2f", median(products)/top), fmt.Sprint(len(quiet)), cell}
 }
 
 // moments takes one after the other until the time is over, and gives the median of the peak, measured in turn with them.
@@ -94,7 +98,11 @@ func (b *bench) moments(e entry, threads int, kind peak.Kind) (all []moment, top
 	d, err := b.ours.Time(e.c, threads, 1, 1)
 	for end := time.Now().Add(budget); err == nil && (len(all) == 0 || time.Now().Before(end)); {
 		peaks = append(peaks, kernel.operations/float64(peak.Arithmetic(kind, threads, kernel.operations)))
-		m := moment{before: alone()}
+		var m moment
+		if kind == peak.FMA256 {
+			m.slots = kernel.operations / float64(peak.Arithmetic(peak.Slots, threads, kernel.operations))
+		}
+		m.before = alone()
 		// Threads that the probe woke come between; the product's own must be awake again.
 		if d, err = b.ours.Time(e.c, threads, 1+int(warm/max(d, 1)), calls); err != nil {
 			break

@@ -10,19 +10,19 @@ import (
 )
 
 func TestQuietOf(t *testing.T) {
-	all := []moment{{95, 90, 96}, {94, 70, 100}, {100, 71, 94}, {100, 92, 100}}
+	all := []moment{{0, 95, 90, 96}, {0, 94, 70, 100}, {0, 100, 71, 94}, {0, 100, 92, 100}}
 	assert.Equal(t, []float64{90, 92}, quietOf(all, 100), "busy before, or after: left out")
 	assert.Empty(t, quietOf(nil, 100))
 }
 
 func TestMomentCells(t *testing.T) {
-	few := []moment{{100, 90, 100}, {80, 70, 80}, {80, 72, 80}}
-	assert.Equal(t, []string{"3", "0.80", "0.72", "1", "-"}, momentCells(few, 100), "one quiet moment says nothing")
+	few := []moment{{99, 100, 90, 100}, {90, 80, 70, 80}, {91, 80, 72, 80}}
+	assert.Equal(t, []string{"3", "0.91", "0.80", "0.72", "1", "-"}, momentCells(few, 100), "one quiet moment says nothing")
 	many := few
 	for range quietFew {
-		many = append(many, moment{98, 93, 97})
+		many = append(many, moment{0, 98, 93, 97})
 	}
-	assert.Equal(t, []string{"23", "0.97", "0.93", "21", "0.93"}, momentCells(many, 100))
+	assert.Equal(t, []string{"23", "-", "0.97", "0.93", "21", "0.93"}, momentCells(many, 100))
 }
 
 func TestQuietMoments(t *testing.T) {
