@@ -168,8 +168,7 @@ func (p *product[T]) cut() (tiles, each int) {
 	}
 	p.plainB = p.plain()
 	p.shared = !p.plainB && p.batches == 1 && m > p.mb
-	// Panels that a part packs for itself do not move from one processor's cache to another's.
-	own := p.shared && p.level == simd.AVX2 && p.rowByRow() && p.a.r*sizeOf[T]()%matMulMeet != 0 && k >= 8*width && m*k <= matMulWhole && ceil(n, width) >= matMulParts
+	own := p.shared && p.ownPanels(width)
 	if own {
 		p.mb, p.nb, p.shared = m, width, false
 	}
@@ -208,6 +207,13 @@ func (p *product[T]) cut() (tiles, each int) {
 	}
 	p.scratch = at
 	return tiles, each
+}
+
+// ownPanels reports whether a part is one panel of b, which it packs for itself, and all of a, read where it lies: such panels do
+// not move from one processor's cache to another's.
+func (p *product[T]) ownPanels(width int) bool {
+	return p.level == simd.AVX2 && p.rowByRow() && p.a.r*sizeOf[T]()%matMulMeet != 0 &&
+		p.k >= 8*width && p.m*p.k <= matMulWhole && ceil(p.n, width) >= matMulParts
 }
 
 // rowByRow reports whether a lies row by row, and so can be read there.
