@@ -72,8 +72,8 @@ var bases = []string{"AX", "R8", "R12", "R13", "R15"}
 // Without embedded broadcasts a step has so many instructions that a core whose other half is busy issues too few of them.
 func (t *tiler) indexed() bool { return t.isa == avx2 }
 
-// stepAt is the address of step k of a round: of the first four from base on, whose distance is in index, and three times that
-// in thrice.
+// stepAt is the address of what step k of a round of four reads: disp bytes on from base and k times the distance in register
+// index, of which register thrice holds the triple.
 func (t *tiler) stepAt(k, disp int, base, index, thrice string) place {
 	switch {
 	case !t.indexed() || k == 0:
