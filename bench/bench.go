@@ -248,7 +248,7 @@ func (b *bench) table(ctx context.Context, t *table) error {
 	slow, compared := b.ref.slow(t, results)
 	b.void = append(b.void, slow...)
 	b.compared += compared
-	b.floors = append(b.floors, t.floors(results, b.kind())...)
+	b.floors = append(b.floors, t.floors(results, b.kind(), b.rates)...)
 	if err := t.write(b, results, b.rates, b.o.rounds); err != nil {
 		return err
 	}
