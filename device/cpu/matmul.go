@@ -74,6 +74,7 @@ const (
 	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
 	matMulParts = 16      // parts that a large product is cut into at least
 	matMulFar   = 1 << 21 // elements of b up to which AVX2 has twice as many: each reads all of b from beyond the second-level cache
+	matMulHigh  = 1 << 14 // elements of rows of a part that stay in a second-level cache, an eighth of it, while such a b passes by
 	matMulGap   = 16      // elements between packed rows of a, so that they do not crowd
 )
 
@@ -155,7 +156,11 @@ func (p *product[T]) cut() (tiles, each int) {
 		unit = high // of few rows: a tile that lacks one loses much
 	}
 	p.unit = unit
-	for most := matMulRows; ; most /= 2 {
+	most := matMulRows
+	if p.level == simd.AVX2 && p.batches == 1 && n*k < matMulFar {
+		most = min(most, max(matMulHigh/max(k, 1), 2*high))
+	}
+	for ; ; most /= 2 {
 		if p.mb = blocks(m, most/unit*unit, unit); !few() || most/2 < 2*high {
 			break
 		}
