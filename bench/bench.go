@@ -89,6 +89,7 @@ func tables(o options) []*table {
 	}
 	all := []*table{
 		{name: "matmul", title: "Matrix products, f32", unit: "GFLOP/s", scale: 1e9, entries: matmulEntries(), kernel: true, peers: peers(tuned, openBLAS, gonum, gomlx), better: peers(tuned, openBLAS)},
+		{name: "linear", title: "Linear layers, f32", unit: "GFLOP/s", scale: 1e9, entries: linearEntries(), peers: peers(tuned)},
 		{name: "conv2d", title: "Convolutions 3x3, batch 256, f32", unit: "GFLOP/s", scale: 1e9, entries: conv2DEntries(), peers: peers(tuned)},
 		{name: "passes", title: "Single passes, f32", unit: "G elements/s", scale: 1e9, entries: passEntries(), peers: peers(tuned)},
 		{name: "steps", title: "Training steps, f32", unit: "pictures/s", scale: 1, entries: stepEntries(), peers: peers(tuned, stock)},
@@ -96,15 +97,25 @@ func tables(o options) []*table {
 		{name: "gomlx", title: "What gomlx can do, f32", unit: "calls/s", scale: 1, entries: gomlxEntries(), peers: peers(gomlx)},
 		{name: "infer", title: "Inference, f32", unit: "pictures/s", scale: 1, entries: inferEntries(), peers: peers(tuned)},
 	}
-	if o.quick {
-		for i := range all[2].entries {
-			e := &all[2].entries[i]
-			if e.c.Size > 0 {
-				e.c.Batch, e.work = e.c.Batch/8, e.work/8
+	if !o.quick {
+		return all
+	}
+	for _, t := range all {
+		switch t.name {
+		case "linear":
+			t.entries = t.entries[6:8]
+		case "passes":
+			for i := range t.entries {
+				e := &t.entries[i]
+				if e.c.Size > 0 {
+					e.c.Batch, e.work = e.c.Batch/8, e.work/8
+				}
 			}
+		case "steps":
+			t.entries = []entry{netEntry("step", "cifar94", 128, "f32"), netEntry("step", "resnet18", 32, "f32"), netEntry("step", "resnet20", 128, "f32"), netEntry("step", "lenet5-wide", 64, "f32"), netEntry("step", "mlp", 128, "f32")}
+		case "bf16":
+			t.entries = []entry{netEntry("step", "cifar94", 128, "bf16")}
 		}
-		all[3].entries = []entry{netEntry("step", "cifar94", 128, "f32"), netEntry("step", "resnet18", 32, "f32"), netEntry("step", "resnet20", 128, "f32"), netEntry("step", "lenet5-wide", 64, "f32"), netEntry("step", "mlp", 128, "f32")}
-		all[4].entries = []entry{netEntry("step", "cifar94", 128, "bf16")}
 	}
 	return all
 }

@@ -24,6 +24,23 @@ func matmulEntries() []entry {
 	return all
 }
 
+// linearEntries are layers whose weights are large beside a batch.
+func linearEntries() []entry {
+	var all []entry
+	for _, s := range [][3]int{{1, 1024, 1024}, {16, 2048, 2048}, {128, 1024, 1024}, {128, 1024, 4096}, {128, 4096, 1024}, {512, 1024, 1024}} {
+		batch, in, out := s[0], s[1], s[2]
+		for _, backward := range []bool{false, true} {
+			c := peer.Case{Kind: "linear", Forward: true, Backward: backward, Batch: batch, In: in, Out: out}
+			work := 2 * float64(batch) * float64(in) * float64(out)
+			if backward {
+				work *= 3
+			}
+			all = append(all, entry{fmt.Sprintf("%d->%d, batch %d, %s", in, out, batch, direction(c)), c, work, work})
+		}
+	}
+	return all
+}
+
 // conv2DEntries are the 3x3 convolutions of cifar94 at batch 256, most of them.
 func conv2DEntries() []entry {
 	var all []entry

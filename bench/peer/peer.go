@@ -18,20 +18,20 @@ import (
 
 // Case is a piece of work that every program does in its own way. Fields that a kind does not need are zero.
 type Case struct {
-	Kind string `json:"kind"` // matmul, conv2d, pass, step or infer
+	Kind string `json:"kind"` // matmul, linear, conv2d, pass, step or infer
 
 	M int `json:"m,omitempty"` // matmul: (M,K) times (K,N)
 	K int `json:"k,omitempty"`
 	N int `json:"n,omitempty"`
 
 	Op       string `json:"op,omitempty"`       // pass: batchnorm, gelu, relu, maxpool or crossentropy
-	Forward  bool   `json:"forward,omitempty"`  // conv2d, pass
-	Backward bool   `json:"backward,omitempty"` // conv2d, pass: gradients of all inputs
+	Forward  bool   `json:"forward,omitempty"`  // linear, conv2d, pass
+	Backward bool   `json:"backward,omitempty"` // linear, conv2d, pass: gradients of all inputs
 
-	Batch  int `json:"batch,omitempty"`  // pictures, or rows of logits
+	Batch  int `json:"batch,omitempty"`  // pictures, or rows
 	Size   int `json:"size,omitempty"`   // conv2d, pass: height and width
-	In     int `json:"in,omitempty"`     // channels, or classes of a cross entropy
-	Out    int `json:"out,omitempty"`    // conv2d: channels
+	In     int `json:"in,omitempty"`     // channels, features, or classes of a cross entropy
+	Out    int `json:"out,omitempty"`    // linear, conv2d: features, channels
 	Kernel int `json:"kernel,omitempty"` // conv2d: height and width, padded so that the size stays; maxpool
 
 	Net       string `json:"net,omitempty"`       // step, infer: a model's name in package model

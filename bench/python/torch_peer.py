@@ -15,6 +15,16 @@ def matmul(c):
     return lambda: torch.mm(a, b, out=y)
 
 
+def linear(c):
+    x, w = torch.randn(c["batch"], c["in"]), torch.randn(c["out"], c["in"]) / c["in"] ** 0.5
+    if not c.get("backward"):
+        return torch.inference_mode()(lambda: F.linear(x, w))
+    x.requires_grad_()
+    w.requires_grad_()
+    dy = torch.randn(c["batch"], c["out"])
+    return lambda: torch.autograd.grad(F.linear(x, w), (x, w), dy)
+
+
 def conv2d(c):
     n, i, o, size, k = c["batch"], c["in"], c["out"], c["size"], c["kernel"]
     x = torch.randn(n, i, size, size).contiguous(memory_format=LAST)
@@ -80,6 +90,8 @@ def prepare(c):
     kind = c["kind"]
     if kind == "matmul":
         return matmul(c)
+    if kind == "linear":
+        return linear(c)
     if kind == "conv2d":
         return conv2d(c)
     if kind == "pass":

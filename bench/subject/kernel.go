@@ -146,6 +146,8 @@ func (r *rig) step() func(t *ops.Tape) {
 	case c.Kind == "matmul":
 		a, b, y := r.normal(1, c.M, c.K), r.normal(1, c.K, c.N), r.alloc(device.F32, c.M, c.N)
 		return func(t *ops.Tape) { t.Dev.MatMul(y, a, b, 1, 0) }
+	case c.Kind == "linear":
+		return r.linear()
 	case c.Kind == "conv2d":
 		return r.conv2D()
 	case c.Op == "batchnorm":
@@ -161,6 +163,21 @@ func (r *rig) step() func(t *ops.Tape) {
 	}
 	r.fail(lacks("no %s %s", c.Kind, c.Op))
 	return nil
+}
+
+func (r *rig) linear() func(t *ops.Tape) {
+	c := r.c
+	x, w := r.normal(1, c.Batch, c.In), r.normal(1/math.Sqrt(float64(c.In)), c.Out, c.In)
+	y := r.alloc(device.F32, c.Batch, c.Out)
+	if !c.Backward {
+		return func(t *ops.Tape) { t.Dev.MatMul(y, x, w.T(), 1, 0) }
+	}
+	dy, dx, dw := r.normal(1, c.Batch, c.Out), r.alloc(device.F32, c.Batch, c.In), r.alloc(device.F32, c.Out, c.In)
+	return func(t *ops.Tape) {
+		t.Dev.MatMul(y, x, w.T(), 1, 0)
+		t.Dev.MatMul(dw, dy.T(), x, 1, 0)
+		t.Dev.MatMul(dx, dy, w, 1, 0)
+	}
 }
 
 func (r *rig) conv2D() func(t *ops.Tape) {

@@ -100,7 +100,7 @@ func (s *Subject) Drop() error {
 
 func prepare(dev device.Device, c peer.Case) (*job, error) {
 	switch c.Kind {
-	case "matmul", "conv2d", "pass":
+	case "matmul", "linear", "conv2d", "pass":
 		return kernel(dev, c)
 	case "step":
 		e, err := NewEngine(dev, c, 8, false)

@@ -58,25 +58,6 @@ func foldBatch(y, a, b device.View) (device.View, device.View, device.View) {
 	return y.Reshape(m, y.D(-1)), a.Reshape(m, a.D(-1)), b
 }
 
-const (
-	matMulRows  = 240     // rows of a part at most
-	matMulCols  = 1024    // columns of a part: rows of a are packed once for so many
-	matMulK     = 2304    // k of a block: sums are added to y once a block, and long ones hide what begins and ends them
-	matMulOwn   = 1 << 17 // elements of b that a part packs for itself: half of a second-level cache
-	matMulNear  = 3 << 15 // elements of panels of b that several tiles of rows pass by
-	matMulWhole = 1 << 18 // elements of an a that every part reads whole
-	matMulMeet  = 1 << 12 // bytes between rows of such an a that all meet in one set of a first-level cache
-	matMulFew   = 16      // rows for which b is not packed if it lies row by row: it is read once
-	matMulSome  = 64      // rows for which it is not if lines of a panel crowd
-	matMulSmall = 1 << 16 // elements of such a b that is not packed either
-	matMulPlain = 1 << 10 // rows for which wide tiles do without packing it
-	matMulPart  = 1 << 15 // multiply-adds that are worth a part of their own
-	matMulParts = 16      // parts that a large product is cut into at least
-	matMulFar   = 1 << 21 // elements of b up to which AVX2 has twice as many: each reads all of b from beyond the second-level cache
-	matMulHigh  = 1 << 14 // elements of rows of a part that stay in a second-level cache, an eighth of it, while such a b passes by
-	matMulGap   = 16      // elements between packed rows of a, so that they do not crowd
-)
-
 // product is a matrix product as it is cut into parts.
 type product[T float] struct {
 	d                   *Device
@@ -86,10 +67,10 @@ type product[T float] struct {
 	batches, m, n, k    int
 	per                 int // numbers along k in an element of packed a and b
 	alpha, beta         T
-	mb, nb, kb          int // of a part at most, and of a block of k
-	unit                int // rows of which parts have a whole number, but for the last
-	shared              bool
+	mb, nb, kb          int  // of a part at most, and of a block of k
+	unit                int  // rows of which parts have a whole number, but for the last
 	plainA, plainB      bool // read where they lie
+	sharedA, sharedB    bool // packed once, for all parts
 	direct, near        bool // y is written by tiles; its sums grow in scratch
 	byCols              bool // a lies column by column
 	aAt, bAt, tail, cAt int  // in a worker's scratch: rows of a, panels of b, the panel of a plain b's last columns, sums
@@ -119,7 +100,7 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 			p.part(t, buf)
 		}
 	}}}
-	if p.shared {
+	if p.sharedB {
 		// Block after block of k: the panels of one lie together, and so in different sets of a cache.
 		wide := panelsFor(p.level, p.n).wide()
 		n := ceil(p.k, p.per) * wide
@@ -134,120 +115,20 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 			}
 		}}}, phases...)
 	}
+	if p.sharedA {
+		d.shared(p.sharedRows(p.k) * sizeOf[T]())
+		high := p.level.Rows(p.nb)
+		phases = append([]phase{{n: ceil(p.m, high), run: func(q, _ int) {
+			i := q * high
+			for l := 0; l < p.k; l += p.kb {
+				k := min(p.kb, p.k-l)
+				to := sharedOf[T](d, p.sharedRows(l)*sizeOf[T](), p.m*(k+matMulGap))[i*(k+matMulGap):]
+				p.a.rows(p.level, to, p.a.off+i*p.a.r+l*p.a.c, p.a.r, p.a.c, min(high, p.m-i), k, k+matMulGap)
+			}
+		}}}, phases...)
+	}
 	d.enqueue("MatMul", writes, reads, 2*float64(p.batches)*float64(p.m)*float64(p.n)*float64(p.k), phases...)
 }
-
-// cut decides how the product is cut, from its shape and strides alone, and gives the number of output tiles and how many
-// of them are one part.
-func (p *product[T]) cut() (tiles, each int) {
-	m, n, k, width := p.m, p.n, p.k, p.level.Panel()
-	p.nb, p.kb = blocks(n, matMulCols, width), blocks(k, p.per*matMulK, 4)
-	parts := matMulParts
-	if p.level == simd.AVX2 && n*k < matMulFar {
-		parts *= 2 // rows of a part, packed, then take half of a second-level cache of 512 KiB
-	}
-	few := func() bool {
-		return p.batches*ceil(m, p.mb)*ceil(n, p.nb) < parts && p.mb*p.nb*max(k, 1) > 2*matMulPart
-	}
-	// Rows first, down to two tiles: what is cut by columns packs rows of a more than once.
-	high, unit := p.level.Rows(width), 1
-	if p.level != simd.AVX512 {
-		unit = high // of few rows: a tile that lacks one loses much
-	}
-	p.unit = unit
-	most := matMulRows
-	if p.level == simd.AVX2 && p.batches == 1 && n*k < matMulFar {
-		most = min(most, max(matMulHigh/max(k, 1), 2*high))
-	}
-	for ; ; most /= 2 {
-		if p.mb = blocks(m, most/unit*unit, unit); !few() || most/2 < 2*high {
-			break
-		}
-	}
-	for few() && p.nb > width {
-		p.nb = ceil(p.nb/2, width) * width
-	}
-	for few() && p.mb > high {
-		p.mb = ceil(ceil(p.mb, 2), unit) * unit
-	}
-	p.plainB = p.plain()
-	p.shared = !p.plainB && p.batches == 1 && m > p.mb
-	own := p.shared && p.ownPanels(width)
-	if own {
-		p.mb, p.nb, p.shared = m, width, false
-	}
-	if !p.shared && !own && (!p.plainB || m <= matMulFew) {
-		p.kb = blocks(k, p.per*8*width, 4)
-		p.nb = min(p.nb, blocks(n, matMulOwn/(8*width), width))
-	}
-	tiles = p.batches * ceil(m, p.mb) * ceil(n, p.nb)
-	each = max(1, matMulPart/(p.mb*p.nb*max(k, 1)))
-	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
-	// A column of a tall tile fills its cache lines, so that nothing is lost when they are driven out.
-	tall := p.level.Rows(width)*sizeOf[T]() > line/2
-	p.plainA = p.per == 1 && p.a.s != nil && p.byCols && (tall || !crowded[T](p.a.c)) || p.rowByRow() && (own || !crowded[T](p.a.r))
-	at := 0
-	place := func(n int) int {
-		at += ceil(n, 16) * 16
-		return at - ceil(n, 16)*16
-	}
-	deep := ceil(p.kb, p.per)
-	if !p.plainA {
-		p.aAt = place(max(p.mb*(deep+matMulGap), deep*(p.mb+matMulGap)))
-	}
-	if p.plainB {
-		p.tail = place(p.kb * width)
-	} else if !p.shared {
-		p.bAt = place(deep * panelsFor(p.level, p.nb).wide())
-	}
-	if p.per > 1 {
-		p.roomAt = place(pairRoom(p.level))
-	}
-	// Sums to which several blocks of k are added stay near where rows of y would drive each other out of a cache.
-	p.direct = p.y.s != nil && p.y.c == 1 && p.y.r >= 0
-	p.near = p.direct && k > p.kb && crowded[T](p.y.r)
-	if !p.direct || p.near {
-		p.cAt = place(p.mb * (p.nb + matMulGap))
-	}
-	p.scratch = at
-	return tiles, each
-}
-
-// ownPanels reports whether a part is one panel of b, which it packs for itself, and all of a, read where it lies: such panels do
-// not move from one processor's cache to another's.
-func (p *product[T]) ownPanels(width int) bool {
-	return p.level == simd.AVX2 && p.rowByRow() && p.a.r*sizeOf[T]()%matMulMeet != 0 &&
-		p.k >= 8*width && p.m*p.k <= matMulWhole && ceil(p.n, width) >= matMulParts
-}
-
-// rowByRow reports whether a lies row by row, and so can be read there.
-func (p *product[T]) rowByRow() bool { return p.per == 1 && p.a.s != nil && p.a.c == 1 && p.a.r >= 0 }
-
-// plain reports whether b is read where it lies. Packing reads and writes all of b once, from and to beyond the second-level
-// cache; without it every tile of rows reads lines far apart, which costs less the more rows a tile has.
-func (p *product[T]) plain() bool {
-	if p.per != 1 || p.b.s == nil || p.b.c != 1 || p.b.r < 0 {
-		return false
-	}
-	switch {
-	case p.m <= matMulFew:
-		return true
-	case p.n%8 != 0 && p.n < 4*p.level.Panel():
-		return false // each part would pack the last columns again
-	case p.level == simd.AVX2 && p.m > matMulSome && p.b.r*sizeOf[T]()%(line*8) == 0:
-		return false // lines of a panel meet in an eighth of a first-level cache
-	case p.n*p.k <= matMulSmall:
-		return true
-	case p.level != simd.AVX512:
-		return false
-	case p.b.r*sizeOf[T]()%line == 0:
-		return p.m <= matMulPlain
-	}
-	return p.m <= matMulPlain/2 // vectors that lie across two lines are read twice
-}
-
-// row is where part i of n begins: rows are dealt evenly, so that the last part is not a small one that a thread waits for.
-func (p *product[T]) row(i, n int) int { return min(i*ceil(p.m, p.unit)/n*p.unit, p.m) }
 
 // part computes output tile t.
 func (p *product[T]) part(t int, buf []T) {
@@ -283,9 +164,13 @@ func (p *product[T]) part(t int, buf []T) {
 	for l := 0; l < p.k; l += p.kb {
 		k := min(p.kb, p.k-l)
 		a := p.a.s
-		if p.plainA {
+		switch {
+		case p.plainA:
 			a = a[atA+l*p.a.c:]
-		} else {
+		case p.sharedA:
+			tile.ARow, tile.AK = k+matMulGap, 1
+			a = sharedOf[T](p.d, p.sharedRows(l)*sizeOf[T](), m*tile.ARow)
+		default:
 			a = buf[p.aAt:]
 			p.rows(&tile, a, buf, atA+l*p.a.c, m, k)
 		}
@@ -315,7 +200,7 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 	tile.Segs[0].K = deep
 	var b []T // panels, one behind the other
 	switch {
-	case p.shared:
+	case p.sharedB:
 		wide := panelsFor(p.level, p.n).wide()
 		b = sharedOf[T](p.d, 0, ceil(p.k, p.per)*wide)[l/p.per*wide+j0*deep:]
 	case p.plainB:
