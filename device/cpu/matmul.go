@@ -92,6 +92,11 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 	if p.a.s != nil && p.b.s != nil {
 		p.level, p.per = factors[T](d)
 	}
+	flops := 2 * float64(p.batches) * float64(p.m) * float64(p.n) * float64(p.k)
+	if p.vectors() {
+		d.enqueue("MatMul", writes, reads, flops, p.byVectors())
+		return
+	}
 	tiles, each := p.cut()
 	d.reserve(p.scratch * sizeOf[T]())
 	phases := []phase{{n: ceil(tiles, each), run: func(part, worker int) {
@@ -127,7 +132,7 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 			}
 		}}}, phases...)
 	}
-	d.enqueue("MatMul", writes, reads, 2*float64(p.batches)*float64(p.m)*float64(p.n)*float64(p.k), phases...)
+	d.enqueue("MatMul", writes, reads, flops, phases...)
 }
 
 // part computes output tile t.

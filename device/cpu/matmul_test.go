@@ -41,7 +41,7 @@ func matMulLoops(y, a, b device.View, alpha, beta float64) []float64 {
 func TestMatMulShapes(t *testing.T) {
 	sizes := [][3]int{{1, 1, 1}, {2, 3, 4}, {3, 2, 9}, {1, 17, 5}, {17, 1, 5}, {5, 7, 1}, {4, 4, 0}, {0, 3, 2}, {3, 0, 2}, {1, 700, 33}, {2, 530, 9},
 		{33, 65, 129}, {64, 10, 84}, {10, 84, 64}, {129, 131, 520}, {3, 3, 1030},
-		{20, 72, 2400}, {1030, 40, 30}, {520, 136, 490}, {40, 144, 460}, {101, 517, 131}, {40, 260, 512}, {20, 250, 1024}, {7, 244, 2310}}
+		{20, 72, 2400}, {1030, 40, 30}, {520, 136, 490}, {40, 144, 460}, {101, 517, 131}, {40, 260, 512}, {20, 250, 1024}, {7, 244, 2310}, {2, 41, 70}}
 	if testing.Short() {
 		sizes = sizes[:12]
 	}
@@ -104,6 +104,9 @@ func matMulStrides(typ device.DType) map[string]func(r *rig) (y, a, b device.Vie
 		},
 		"cut out": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 9, 20).Slice(0, 1, 7, 1).Slice(1, 2, 6, 3), r.normal(typ, 20, 30).Slice(0, 3, 7, 2).Slice(1, 1, 11, 2), r.normal(typ, 30, 9).Slice(0, 2, 11, 2).Slice(1, 3, 6, 1)
+		},
+		"batch of vectors": func(r *rig) (y, a, b device.View) {
+			return r.zeros(typ, 3, 2, 45).Slice(2, 2, 41, 1), r.normal(typ, 3, 2, 90).Slice(2, 3, 70, 1), r.normal(typ, 3, 41, 75).Slice(2, 1, 70, 1).Permute(0, 2, 1)
 		},
 		"permuted batch": func(r *rig) (y, a, b device.View) {
 			return r.zeros(typ, 4, 3, 5).Permute(1, 0, 2), r.normal(typ, 4, 3, 6).Permute(1, 0, 2), r.normal(typ, 6, 5, 3).Permute(2, 0, 1)

@@ -37,4 +37,7 @@ func tile32(t *Tile[float32], l Level) bool {
 }
 
 //go:noescape
+func matVec32(y, w, x *float32, rows, k, ld int)
+
+//go:noescape
 func transpose32(dst, src *float32, rows, cols, dstStride, srcStride int)
