@@ -109,7 +109,8 @@ func (p *product[T]) cut() (tiles, each int) {
 }
 
 // ownPanels reports whether a part is one panel of b, which it packs for itself, and all of a: such panels do not move from one
-// processor's cache to another's, and where rows are few all of b is not written first for each part to read again.
+// processor's cache to another's, and where rows are few all of b is not written first for each part to read again. An a that
+// lies column by column is packed by transposing it, which takes a larger b to pay.
 func (p *product[T]) ownPanels(width int) bool {
 	if p.level != simd.AVX2 || p.plainB || p.per != 1 || p.a.s == nil || p.batches != 1 || ceil(p.n, width) < matMulParts {
 		return false
