@@ -89,7 +89,7 @@ func tables(o options) []*table {
 	}
 	all := []*table{
 		{name: "matmul", title: "Matrix products, f32", unit: "GFLOP/s", scale: 1e9, entries: matmulEntries(), kernel: true, peers: peers(tuned, openBLAS, gonum, gomlx), better: peers(tuned, openBLAS)},
-		{name: "linear", title: "Linear layers, f32", unit: "GFLOP/s", scale: 1e9, entries: linearEntries(), peers: peers(tuned)},
+		{name: "linear", title: "Linear layers, f32", unit: "GFLOP/s", scale: 1e9, entries: linearEntries(linearLayers...), peers: peers(tuned)},
 		{name: "conv2d", title: "Convolutions 3x3, batch 256, f32", unit: "GFLOP/s", scale: 1e9, entries: conv2DEntries(), peers: peers(tuned)},
 		{name: "passes", title: "Single passes, f32", unit: "G elements/s", scale: 1e9, entries: passEntries(), peers: peers(tuned)},
 		{name: "steps", title: "Training steps, f32", unit: "pictures/s", scale: 1, entries: stepEntries(), peers: peers(tuned, stock)},
@@ -103,7 +103,7 @@ func tables(o options) []*table {
 	for _, t := range all {
 		switch t.name {
 		case "linear":
-			t.entries = t.entries[6:8]
+			t.entries = linearEntries([3]int{128, 1024, 4096})
 		case "passes":
 			for i := range t.entries {
 				e := &t.entries[i]

@@ -24,10 +24,12 @@ func matmulEntries() []entry {
 	return all
 }
 
-// linearEntries are layers whose weights are large beside a batch.
-func linearEntries() []entry {
+// linearLayers are batch, inputs and outputs of layers whose weights are large beside a batch.
+var linearLayers = [][3]int{{1, 1024, 1024}, {16, 2048, 2048}, {128, 1024, 1024}, {128, 1024, 4096}, {128, 4096, 1024}, {512, 1024, 1024}}
+
+func linearEntries(layers ...[3]int) []entry {
 	var all []entry
-	for _, s := range [][3]int{{1, 1024, 1024}, {16, 2048, 2048}, {128, 1024, 1024}, {128, 1024, 4096}, {128, 4096, 1024}, {512, 1024, 1024}} {
+	for _, s := range layers {
 		batch, in, out := s[0], s[1], s[2]
 		for _, backward := range []bool{false, true} {
 			c := peer.Case{Kind: "linear", Forward: true, Backward: backward, Batch: batch, In: in, Out: out}
