@@ -19,7 +19,7 @@ type conv2DParams struct {
 	splits, rows, cols                               int32
 	act, biasType, yType, together                   int32
 	beta                                             float32
-	pool                                             int32
+	pool, patch                                      int32
 }
 
 // conv2DKernels are the kernels of a pass for a type: by tile, those that read 16 bytes of channels at a time and those

@@ -23,6 +23,7 @@ struct Conv2DParams {
   int act, biasType, yType, together; // 1: four neighbours in y can be written at once
   float beta;
   int pool; // 1: maxima of windows of 2x2 are written, of which yh and yw are all pixels
+  int patch; // how many pixels are staged at a time, where they are staged once for all taps
 };
 
 // Taps are the rows, or the columns, of the kernel that meet the pixels start, start + pitch, ..., extent of them, and

@@ -2,8 +2,9 @@
 // matrices that lie in shared memory. Compute capability 9.0 alone has them, under the name sm_90a: ACUMEN_WGMMA says that
 // they are there.
 //
-// A matrix has rows of 64 elements of 16 bits along k, 128 bytes one after the other, from a multiple of 1024 bytes on; the
-// chunks of 16 bytes of a row are exchanged as wgmma_place tells.
+// A matrix has rows of 64 elements of 16 bits, 128 bytes one after the other, from a multiple of 1024 bytes on; the chunks
+// of 16 bytes of a row are exchanged as wgmma_place tells. Rows lie along k, or, of B, TURNED, across it: then there is a row
+// for each k, and matrices of further 64 columns follow at a distance.
 #pragma once
 #include "ptx.cuh"
 
@@ -44,6 +45,34 @@ template <class T, int R> __device__ inline void wgmma_sum(float (&c)[R], u64 a,
 }
 template <int R> __device__ inline void wgmma_f16(float (&c)[R], u64 a, u64 b) { wgmma_sum<f16>(c, a, b); }
 template <int R> __device__ inline void wgmma_bf16(float (&c)[R], u64 a, u64 b) { wgmma_sum<bf16>(c, a, b); }
+
+// wgmma_turned names the matrices at s and each apart bytes further, of which rows lie across k; + 128 goes to the next 16.
+__device__ inline u64 wgmma_turned(const char *s, int apart) { return (u64)s >> 4 | (u64)(apart >> 10) << 48; }
+
+// wgmma_rows adds the product of 64 rows of A, of which each warp has 16 as the fragment of mma 16x8x16, and of B.
+template <bool TURNED, class T, int R> __device__ inline void wgmma_rows(T, float (&c)[R], const unsigned (&a)[4], u64 b) {
+  const int lane = threadIdx.x % 32;
+  unsigned all[16]; // of the four lanes that have a row
+  sim::row_fragments(all, a);
+  float u[2][16], v[16];
+  for (int i = 0; i < 2; i++)
+    for (int k = 0; k < 16; k++) {
+      const u16 bits = (u16)(all[k % 8 / 2 * 4 + i + k / 8 * 2] >> k % 2 * 16);
+      T e;
+      memcpy(&e, &bits, 2);
+      u[i][k] = to_f32(e);
+    }
+  for (int j = 0; j < R / 4; j++)
+    for (int e = 0; e < 2; e++) {
+      const int n = j * 8 + lane % 4 * 2 + e;
+      for (int k = 0; k < 16; k++) {
+        const u64 base = (b & (u64)-1 >> 16) << 4, at = TURNED ? base + n / 64 * (b >> 48 << 10) + k * 128 + n % 64 * 2 : base + n * 128 + k * 2;
+        v[k] = to_f32(*(const T *)(at ^ (at >> 3 & 0x70)));
+      }
+      for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 16; k++) c[j * 4 + i * 2 + e] += u[i][k] * v[k];
+    }
+}
 
 __device__ inline void wgmma_open() {}
 __device__ inline void wgmma_commit() {}
@@ -97,6 +126,69 @@ WGMMA64("bf16.bf16", wgmma_bf16)
   }
 WGMMA128("f16.f16", wgmma_f16)
 WGMMA128("bf16.bf16", wgmma_bf16)
+
+// wgmma_turned names the matrices at s and each apart bytes further, of which rows lie across k; + 128 goes to the next 16.
+__device__ inline u64 wgmma_turned(const char *s, int apart) {
+  const u64 strides = (u64)1 << 62 | (u64)(1024 >> 4) << 32 | (u64)(apart >> 4) << 16;
+  return strides | (shared_address(s) & 0x3ffff) >> 4;
+}
+
+// wgmma_rows adds the product of 64 rows of A, of which each warp has 16 as the fragment of mma 16x8x16, and of B.
+#define WGMMA_ROWS32(T, types) \
+  template <bool TURNED> __device__ inline void wgmma_rows(T, float (&c)[16], const unsigned (&a)[4], u64 b) { \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32." types " " \
+      "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, " \
+      "{%16,%17,%18,%19}, %20, 1, 1, 1, %21;" \
+      : SUMS16(0) \
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(TURNED ? 1 : 0) \
+      : "memory"); \
+  }
+WGMMA_ROWS32(f16, "f16.f16")
+WGMMA_ROWS32(bf16, "bf16.bf16")
+#define WGMMA_ROWS64(T, types) \
+  template <bool TURNED> __device__ inline void wgmma_rows(T, float (&c)[32], const unsigned (&a)[4], u64 b) { \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32." types " " \
+      "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15," \
+      " %16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, " \
+      "{%32,%33,%34,%35}, %36, 1, 1, 1, %37;" \
+      : SUMS16(0), SUMS16(16) \
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(TURNED ? 1 : 0) \
+      : "memory"); \
+  }
+WGMMA_ROWS64(f16, "f16.f16")
+WGMMA_ROWS64(bf16, "bf16.bf16")
+#define WGMMA_ROWS128(T, types) \
+  template <bool TURNED> __device__ inline void wgmma_rows(T, float (&c)[64], const unsigned (&a)[4], u64 b) { \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32." types " " \
+      "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15," \
+      " %16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31," \
+      " %32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47," \
+      " %48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, " \
+      "{%64,%65,%66,%67}, %68, 1, 1, 1, %69;" \
+      : SUMS16(0), SUMS16(16), SUMS16(32), SUMS16(48) \
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(TURNED ? 1 : 0) \
+      : "memory"); \
+  }
+WGMMA_ROWS128(f16, "f16.f16")
+WGMMA_ROWS128(bf16, "bf16.bf16")
+#define WGMMA_ROWS256(T, types) \
+  template <bool TURNED> __device__ inline void wgmma_rows(T, float (&c)[128], const unsigned (&a)[4], u64 b) { \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n256k16.f32." types " " \
+      "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15," \
+      " %16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31," \
+      " %32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47," \
+      " %48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63," \
+      " %64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79," \
+      " %80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95," \
+      " %96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111," \
+      " %112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127}, " \
+      "{%128,%129,%130,%131}, %132, 1, 1, 1, %133;" \
+      : SUMS16(0), SUMS16(16), SUMS16(32), SUMS16(48), SUMS16(64), SUMS16(80), SUMS16(96), SUMS16(112) \
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(TURNED ? 1 : 0) \
+      : "memory"); \
+  }
+WGMMA_ROWS256(f16, "f16.f16")
+WGMMA_ROWS256(bf16, "bf16.bf16")
 
 // wgmma_open comes before the first of several products that follow each other, wgmma_commit after the last.
 __device__ inline void wgmma_open() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
