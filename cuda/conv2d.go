@@ -182,6 +182,9 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	}
 	gh, gw := int32(gcd(int(p.StrideH), int(p.DilH))), int32(gcd(int(p.StrideW), int(p.DilW)))
 	q.tapH, q.offH, q.tapW, q.offW = p.StrideH/gh, p.DilH/gh, p.StrideW/gw, p.DilW/gw
+	if c.path == convPatch {
+		q.patch, q.xCol = int32(c.patch.rows), x.Reshape(x.Len()/x.D(3), x.D(3)).Str[0]
+	}
 	if c.pass == convGradWeight {
 		q.yCol = w.Reshape(w.Len()/w.D(3), w.D(3)).Str[0]
 		return q
@@ -202,6 +205,11 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint32) {
 	rows, cols := c.tiles()
 	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
+	if c.path == convPatch {
+		grid[0] = uint32(partsOf(rows, c.patch.high/128) * cols)
+		k, _ = c.patchKernel(c.patch)
+		return k, grid, 256, uint32(c.patch.shared(c))
+	}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
 	threads, shared = 256, uint32(c.plainShared())

@@ -19,7 +19,7 @@ func conv2DGroupsKernels() (k [device.BF16 + 1][2]conv2DKernels) {
 }
 
 // largeShared are the files whose kernels may ask for as much shared memory as a block can have.
-var largeShared = []string{conv2DGroupsFile}
+var largeShared = []string{conv2DGroupsFile, conv2DPatchFile}
 
 // conv2DGroupsTaps is how many taps the kernels have bits for.
 const conv2DGroupsTaps = 32
@@ -40,7 +40,7 @@ func (c *conv2DPlan) groupable() bool {
 
 // exchanged is the bytes of weights whose input and output channels have changed places.
 func (c *conv2DPlan) exchanged() int {
-	if c.path != convGroups || c.pass != convGradInput {
+	if c.path != convGroups && c.path != convPatch || c.pass != convGradInput {
 		return 0
 	}
 	return int(c.p.Groups) * c.yc * c.kh * c.kw * c.xc * c.typ.Size()

@@ -13,6 +13,7 @@ const (
 	convPlain     conv2DPath = iota // f32 on CUDA cores
 	convTensor                      // f16, bf16, and f32 rounded to TF32, on tensor cores
 	convGroups                      // f16 and bf16 on the tensor cores of compute capability 9.0, by warpgroups
+	convPatch                       // as convGroups, with pixels that are fetched once for all taps
 	convDepthwise                   // one channel a group
 )
 
@@ -51,6 +52,7 @@ type conv2DPlan struct {
 	whole        bool // 16 bytes of channels are read at a time
 	phases       int  // of pixels that meet the same taps of the kernel
 	splits       int  // of k
+	patch        patch
 
 	pool    bool // windows of 2x2, whose pixels yh and yw count
 	moments bool // of what is written are wanted
@@ -64,6 +66,7 @@ func planConv2D(y, x, w, b device.View, p device.Conv2D, act device.UnOp, can ab
 // planConv2DGradInput chooses for dx from dy and w.
 func planConv2DGradInput(dx, dy, w device.View, p device.Conv2D, can abilities) (conv2DPlan, bool) {
 	c, ok := newConv2DPlan(convGradInput, dx, dy, w, dy, dx, p, can)
+	c.stagePatch(dy)
 	return c, ok && w.Type == dy.Type && w.Contiguous()
 }
 

@@ -14,7 +14,7 @@ type nowhere struct{}
 func (nowhere) Bytes() int { return 1 << 40 }
 func (nowhere) Free()      {}
 
-var conv2DPathNames = [...]string{convPlain: "plain", convTensor: "tensor", convGroups: "groups", convDepthwise: "depthwise"}
+var conv2DPathNames = [...]string{convPlain: "plain", convTensor: "tensor", convGroups: "groups", convPatch: "patch", convDepthwise: "depthwise"}
 
 func TestConv2DPlan(t *testing.T) {
 	all, h100 := abilities{blas: true, tensor: true}, abilities{blas: true, tensor: true, groups: true}
@@ -55,14 +55,18 @@ func TestConv2DPlan(t *testing.T) {
 			if !ok {
 				return ""
 			}
-			s := fmt.Sprintf("%s %dx%d/%d", conv2DPathNames[q.path], q.tileM, q.tileN, q.splits)
+			high := q.tileM
+			if q.path == convPatch {
+				high = q.patch.high
+			}
+			s := fmt.Sprintf("%s %dx%d/%d", conv2DPathNames[q.path], high, q.tileN, q.splits)
 			if q.whole {
 				s += " whole"
 			}
 			if q.path != convDepthwise {
 				_, _, _, shared := q.launch()
 				limit := conv2DShared
-				if q.path == convGroups {
+				if q.path == convGroups || q.path == convPatch {
 					limit = sharedLimit(9, 0)
 				}
 				require.LessOrEqual(t, int(shared), limit, "%+v", c)

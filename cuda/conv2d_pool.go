@@ -52,6 +52,7 @@ func planConv2DPool(y, idx, mean, variance, x, w, b device.View, p device.Conv2D
 	if _, rows := normRows(y); c.moments && !rows {
 		return c, false
 	}
+	c.stagePatch(x)
 	return c, c.path != convDepthwise || !pooled && !c.moments
 }
 

@@ -176,7 +176,7 @@ func TestConv2DPool(t *testing.T) {
 // Every tile of every kernel, and sums in several parts.
 func TestConv2DPoolTiles(t *testing.T) {
 	e := newElements(t)
-	for _, c := range []convCase{{2, 12, 15, 24, 136, 3, 2, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 1, PadW: 2, DilH: 1, DilW: 2, Groups: 1}}, {5, 7, 7, 64, 40, 3, 3, conv2DOf(1, 1, 1, 1)}} {
+	for _, c := range []convCase{{2, 12, 15, 24, 136, 3, 2, device.Conv2D{StrideH: 1, StrideW: 1, PadH: 1, PadW: 2, DilH: 1, DilW: 2, Groups: 1}}, {5, 7, 7, 64, 40, 3, 3, conv2DOf(1, 1, 1, 1)}, {3, 9, 11, 24, 64, 3, 3, conv2DOf(1, 1, 1, 1)}} {
 		for _, f := range convForms {
 			e.gpu.TF32(f.tf32)
 			for _, pool := range []bool{true, false} {
@@ -210,10 +210,21 @@ func TestConv2DPoolTiles(t *testing.T) {
 					for k := range kConv2DGroups[f.typ][convForward].whole {
 						tiles = append(tiles, tile{convGroups, k[0], k[1], true, 1}, tile{convGroups, k[0], k[1], true, 3})
 					}
+					q := p
+					for _, k := range [][2]int{{256, 128}, {128, 128}, {256, 64}, {256, 32}} {
+						if q.path, q.splits, q.tileN = convGroups, 1, k[1]; q.patchable(o.x) {
+							if _, ok := q.patchKernel(q.patchOf(k[0])); ok {
+								tiles = append(tiles, tile{convPatch, k[0], k[1], true, 1})
+							}
+						}
+					}
 				}
 				for _, k := range tiles {
 					q := p
 					q.path, q.tileM, q.tileN, q.whole, q.splits = k.path, k.m, k.n, k.whole, k.splits
+					if k.path == convPatch {
+						q.tileM, q.patch = 128, q.patchOf(k.m)
+					}
 					for _, v := range present(o.y, o.idx, o.mean, o.variance) {
 						e.d.Fill(v, 55)
 					}

@@ -1,0 +1,121 @@
+package cuda
+
+import "github.com/acumen-ml/acumen/device"
+
+const conv2DPatchFile = "conv2d_patch"
+
+// kConv2DPatch are the kernels by type and pass: whole for slots of 64 channels, single for those of 32.
+var kConv2DPatch = conv2DPatchKernels()
+
+func conv2DPatchKernels() (k [device.BF16 + 1][2]conv2DKernels) {
+	for _, typ := range []device.DType{device.F16, device.BF16} {
+		for pass, name := range []string{convForward: "conv2d_patch", convGradInput: "conv2d_dx_patch"} {
+			of := func(form string, tiles ...[2]int) map[[2]int]kernelID {
+				return conv2DKernelsOf(conv2DPatchFile, name+form, typ.String(), tiles, nil).whole
+			}
+			k[typ][pass] = conv2DKernels{
+				whole:  of("", [2]int{256, 128}, [2]int{128, 128}, [2]int{256, 64}, [2]int{256, 32}),
+				single: of("_narrow", [2]int{128, 128}, [2]int{256, 64}, [2]int{256, 32}),
+			}
+		}
+	}
+	return k
+}
+
+// patch is how a convolution by warpgroups stages its pixels: what a block of high pixels meets lies together in memory, rows
+// of them at most, and is fetched once for all taps, slot channels at a time.
+type patch struct{ high, rows, slot int }
+
+const (
+	// patchStages is how many steps' weights are in shared memory.
+	patchStages = 4
+	// patchShared lets two blocks share a processor of compute capability 9.0.
+	patchShared = 113 << 10
+	// patchTaps is the fewest taps that are worth it.
+	patchTaps = 4
+)
+
+// stagePatch lets a convolution by warpgroups fetch the pixels of x once for all taps, where the kernels for that serve it.
+func (c *conv2DPlan) stagePatch(x device.View) {
+	if !c.patchable(x) {
+		return
+	}
+	best, least := patch{}, 0
+	for _, high := range []int{256, 128} {
+		q := c.patchOf(high)
+		if _, ok := c.patchKernel(q); ok && q.shared(c) <= sharedLimit(9, 0) {
+			if cost := q.cost(c); best.high == 0 || cost < least {
+				best, least = q, cost
+			}
+		}
+	}
+	if best.high > 0 {
+		c.path, c.patch = convPatch, best
+	}
+}
+
+// patchable reports whether pixels may be fetched once: they have neighbours in memory as in the image, are met by several
+// taps, and those of later pixels that are written lie behind those of earlier ones.
+func (c *conv2DPlan) patchable(x device.View) bool {
+	taps := c.kh * c.kw
+	narrow := c.xc > 16 && c.xc <= 32 && c.kw > 1 && taps < conv2DGroupsTaps
+	return c.path == convGroups && c.pass != convGradWeight && c.splits == 1 && taps >= patchTaps && (c.xc%64 == 0 || narrow) &&
+		c.p.StrideH == 1 && c.p.StrideW == 1 && c.yh <= c.xh && c.yw <= c.xw && x.CanReshape(x.Len()/x.D(3), x.D(3))
+}
+
+// patchOf is the patch for blocks of high pixels: of them the first and the last, and between those, as far as the rows and
+// images that are written are shorter than those that are read, all that lies at the ends.
+func (c *conv2DPlan) patchOf(high int) patch {
+	q := patch{high: high, slot: 64}
+	if c.xc%64 != 0 {
+		q.slot = 32
+	}
+	last, rows, images := high-1, partsOf(high-1, c.yw), partsOf(high-1, c.yw*c.yh)
+	if c.pool { // by windows, the last of which ends a row lower
+		windows := high/4 - 1
+		last, rows, images = 2*windows+c.xw+1, partsOf(windows, c.yw/2), partsOf(windows, c.yw/2*(c.yh/2))
+		last += rows * c.xw
+	}
+	last += rows*max(c.xw-c.yw, 0) + images*max(c.xh-c.yh, 0)*c.xw
+	q.rows = last + 1 + (c.kh-1)*int(c.p.DilH)*c.xw + (c.kw-1)*int(c.p.DilW)
+	return q
+}
+
+// shared is the bytes of shared memory of a block: weights, zeros and pixels from a multiple of 1024 on, and later the sums
+// of 128 pixels and where they go.
+func (q patch) shared(c *conv2DPlan) int {
+	n := q.rows * 2 * q.slot
+	if c.xc > q.slot {
+		n *= 2
+	}
+	return 1024 + max(patchStages*128*c.tileN+128+n, 128*(4*(c.tileN+8)+8))
+}
+
+// cost compares patches: how often the processors have to begin with blocks, in halves of 256 pixels. Blocks that share a
+// processor wait for each other's reads of shared memory, and fetch weights more often.
+func (q patch) cost(c *conv2DPlan) int {
+	m, n, _ := c.product()
+	const processors = productBlocks / 2
+	blocks := partsOf(m, q.high) * partsOf(n, c.tileN) * int(c.p.Groups)
+	if q.high == 256 && c.tileN == 128 {
+		if c.xc <= q.slot { // the sums are written as long as they are made: somebody else has to multiply meanwhile
+			return 30 * partsOf(blocks, processors)
+		}
+		return 20 * partsOf(blocks, processors)
+	}
+	if q.shared(c) > patchShared {
+		return 20 * partsOf(blocks, processors)
+	}
+	whole, rest := blocks/(2*processors), blocks%(2*processors)
+	return 22*whole + min(22, 13*partsOf(rest, processors))
+}
+
+// patchKernel is the kernel that serves c with a patch, if there is one.
+func (c *conv2DPlan) patchKernel(q patch) (k kernelID, ok bool) {
+	of := kConv2DPatch[c.typ][c.pass].whole
+	if q.slot == 32 {
+		of = kConv2DPatch[c.typ][c.pass].single
+	}
+	k, ok = of[[2]int{q.high, c.tileN}]
+	return k, ok
+}
