@@ -10,39 +10,49 @@
 // A stage holds the weights of a step, 64 of k: SLOT channels of one or of two taps.
 enum { STAGES = 4, DEPTH = 64 };
 
+// Tap walks over the taps of a kernel: column, number, and how far a tap lies from the pixel that is written.
+struct Tap {
+  int c, number, shift;
+  __device__ void next(const Conv2DParams &p, const Taps &h, const Taps &w) {
+    c++, number++, shift += w.apart;
+    if (c == p.kw) c = 0, shift += h.apart * p.xw - p.kw * w.apart;
+  }
+};
+
 template <class T, int BN, int MT, int SLOT, bool GRAD> struct Patch {
   enum {
     STAGE = BN * 128, TAPS = DEPTH / SLOT, ROW = SLOT * 2, CHUNKS = SLOT / 8, // of a pixel
     PASS = THREADS / CHUNKS,                                                  // pixels that are fetched at once
-    ZERO = STAGES * STAGE, PIXELS = ZERO + 128,                                // where zeros lie, and the first patch
+    ZERO = STAGES * STAGE, PIXELS = ZERO + 128,                               // where zeros lie, and the first patch
     KS = MT == 2 ? 4 : 2, APART = THREADS / 8, COLS = BN / APART
   };
   char *s;
-  // Pixels: of the patch, and those which lanes give to ldmatrix.
+  // Pixels that this thread fetches.
   const T *source;
-  int have, room, slice; // pixels that are there, rows of a patch, channel of the next patch's first
+  i64 apart;           // elements between one pass's and the next's
+  int low, line, to;   // the patch's first pixel, and this thread's next: which of the patch, and where it is put
+  bool there;          // its channels
+  // Pixels that lanes give to ldmatrix: where they are in the patch, and a bit for each tap that meets one.
   int at[MT];
-  u32 met[MT]; // a bit for each tap that meets a pixel
-  // Weights: of this thread's chunks.
+  u32 met[MT];
+  // Weights of this thread's chunks.
   const T *weights;
-  int across, left; // elements between rows, rows that are there
-  int tap, c;       // of the next step
-  int taps;
+  int across, left, tap; // elements between rows, rows that are there, tap
 
   static __device__ int swap(int row) { return SLOT == 64 ? row & 7 : row >> 1 & 3; }
 
   __device__ void open(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &b, char *shared) {
-    s = shared, room = p.patch, taps = p.kh * p.kw;
+    s = shared;
     const int up = min(h.offset, h.offset + (p.kh - 1) * h.apart), back = min(w.offset, w.offset + (p.kw - 1) * w.apart);
     const Pixel first = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT));
-    const int low = ((int)first.image * p.xh + first.i + up) * p.xw + first.j + back;
-    source = (const T *)p.x + (i64)low * p.xCol + b.group * p.xc;
-    start = low, have = p.images * p.xh * p.xw, slice = 0;
+    low = ((int)first.image * p.xh + first.i + up) * p.xw + first.j + back;
+    apart = (i64)PASS * p.xCol;
+    there = SLOT == DEPTH || threadIdx.x % CHUNKS * 8 < p.xc;
     const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane % 16;
 #pragma unroll
     for (int m = 0; m < MT; m++) {
       const Pixel px = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT) + m * BM + row);
-      at[m] = (((int)px.image * p.xh + px.i) * p.xw + px.j - low);
+      at[m] = ((int)px.image * p.xh + px.i) * p.xw + px.j - low;
       u32 cols = 0;
       met[m] = 0;
 #pragma unroll 1
@@ -52,57 +62,52 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> struct Patch {
         if ((u32)(px.i + h.offset + t * h.apart) < (u32)p.xh) met[m] |= cols << t * p.kw;
       if (px.image >= (u32)p.images) met[m] = 0;
     }
-    const int col = threadIdx.x % 8 * 8, line = threadIdx.x / 8, o = b.col * BN + line;
-    across = APART * taps * p.xc, left = p.yc - o;
-    tap = col / SLOT, c = col % SLOT;
-    weights = (const T *)p.w + ((i64)b.group * p.yc + o) * taps * p.xc;
+    const int col = threadIdx.x % 8 * 8, o = b.col * BN + threadIdx.x / 8, c = col % SLOT;
+    tap = col / SLOT;
+    across = APART * p.kh * p.kw * p.xc, left = c < p.xc ? p.yc - o : 0;
+    weights = (const T *)p.w + (((i64)b.group * p.yc + o) * p.kh * p.kw + tap) * p.xc + c;
     if (threadIdx.x < 8) *(uint4 *)(s + ZERO + threadIdx.x * 16) = make_uint4(0, 0, 0, 0);
   }
-  int start;
 
   // fetch_weights sends those of the next step to a stage.
   __device__ void fetch_weights(const Conv2DParams &p, int stage) {
-    const int row = threadIdx.x / 8;
-    char *to = s + stage * STAGE + wgmma_place(row, threadIdx.x % 8);
-    const bool there = tap < taps && (SLOT == DEPTH || c < p.xc);
-    const T *from = there ? weights + tap * p.xc + c : (const T *)p.w;
+    char *place = s + stage * STAGE + wgmma_place(threadIdx.x / 8, threadIdx.x % 8);
+    const int taps = p.kh * p.kw, rows = tap < taps ? left : 0;
 #pragma unroll
-    for (int a = 0; a < COLS; a++) {
-      const bool valid = there && a * APART < left;
-      cp_async<16>(to + a * APART * 128, valid ? from + a * across : (const T *)p.w, valid ? 16 : 0);
-    }
-    tap += TAPS;
-    if (SLOT == DEPTH && tap == taps) tap = 0, c += DEPTH;
+    for (int a = 0; a < COLS; a++) cp_async<16>(place + a * APART * 128, weights + a * across, a * APART < rows ? 16 : 0);
+    tap += TAPS, weights += TAPS * p.xc;
+    if (SLOT == DEPTH && tap == taps) tap = 0, weights += DEPTH - taps * p.xc;
   }
 
-  // fetch_pixels sends passes of a patch's pixels to it.
-  __device__ void fetch_pixels(const Conv2DParams &p, int patch, int from, int to) {
+  // turn goes to the first pixel of a patch, of channels from c on.
+  __device__ void turn(const Conv2DParams &p, const Work &b, int patch, int c) {
     const int col = threadIdx.x % CHUNKS;
-    const bool there = SLOT == DEPTH || col * 8 < p.xc;
-#pragma unroll 2
-    for (int pass = from; pass < to; pass++) {
-      const int row = pass * PASS + threadIdx.x / CHUNKS;
-      if (row >= room) return;
-      const bool valid = there && (u32)(start + row) < (u32)have;
-      const T *at = source + (i64)row * p.xCol + slice + col * 8;
-      cp_async<16>(s + PIXELS + (patch * room + row) * ROW + ((col ^ swap(row)) << 4), valid ? at : (const T *)p.x, valid ? 16 : 0);
+    line = threadIdx.x / CHUNKS;
+    to = PIXELS + (patch * p.patch + line) * ROW + ((col ^ swap(line)) << 4);
+    source = (const T *)p.x + (i64)(low + line) * p.xCol + b.group * p.xc + c + col * 8;
+  }
+
+  // fetch_pixels sends passes of pixels to a patch.
+  __device__ void fetch_pixels(const Conv2DParams &p, int passes) {
+    const u32 all = p.images * p.xh * p.xw;
+#pragma unroll 1
+    for (; passes > 0 && line < p.patch; passes--) {
+      cp_async<16>(s + to, source, there && (u32)(low + line) < all ? 16 : 0);
+      line += PASS, to += PASS * ROW, source += apart;
     }
   }
 
-  // load gives the fragments of pixels of tile m for KS steps of 16 of k from the first on; r and c are the first tap's row
-  // and column.
-  __device__ void load(unsigned (&f)[KS][4], const Conv2DParams &p, const Taps &h, const Taps &w, int m, int first, int patch, int r, int c) {
+  // load gives the fragments of the pixels of tile m for KS steps of 16 of k from the first on.
+  __device__ void load(unsigned (&f)[KS][4], const Conv2DParams &p, const Taps &h, const Taps &w, int m, int first, int patch, Tap tap) {
     const int half = threadIdx.x % 32 / 16;
     int place = 0;
 #pragma unroll
     for (int k = 0; k < KS; k++) {
-      const int kk = first + k, in = kk * 16 % SLOT / 8; // the chunk of the slot
+      const int in = (first + k) * 16 % SLOT / 8; // the chunk of the slot
+      if (in == 0 && first + k > 0) tap.next(p, h, w);
       if (k == 0 || in == 0) {
-        int tr = r, tc = c + kk * 16 / SLOT;
-        if (TAPS > 1 && tc >= p.kw) tc -= p.kw, tr++;
-        const int row = at[m] + (h.offset + tr * h.apart) * p.xw + w.offset + tc * w.apart;
-        const bool meets = met[m] >> (tr * p.kw + tc) & 1;
-        place = meets ? PIXELS + (patch * room + row) * ROW + ((half ^ swap(row)) << 4) : (int)ZERO;
+        const int row = at[m] + tap.shift;
+        place = met[m] >> tap.number & 1 ? PIXELS + (patch * p.patch + row) * ROW + ((half ^ swap(row)) << 4) : (int)ZERO;
       }
       ldmatrix_x4(f[k], s + (place ^ in << 4));
     }
@@ -121,7 +126,8 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
   // The next slice's pixels are fetched in the steps of this one, but for the last two, whose copies come too late for the
   // fragments that are loaded a step ahead.
   const int passes = (p.patch + P::PASS - 1) / P::PASS, share = (passes + each - 3) / max(each - 2, 1);
-  patch.fetch_pixels(p, 0, 0, passes);
+  patch.turn(p, work, 0, 0);
+  patch.fetch_pixels(p, passes);
   patch.fetch_weights(p, 0);
   cp_async_commit();
   if (steps > 1) patch.fetch_weights(p, 1);
@@ -132,11 +138,13 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
 #pragma unroll
     for (int i = 0; i < BN / 2; i++) sum[m][i] = 0;
   unsigned f[2][KS][4];
-  int r = 0, c = 0, use = 0, now = 0, slice = 0; // the tap of a step, its number in the slice
+  const Tap zero = {0, 0, h.offset * p.xw + w.offset};
+  Tap tap = zero;
+  int use = 0, now = 0, slice = 0; // the step's number in its slice
   cp_async_wait<1>();
   wgmma_see();
   __syncthreads();
-  patch.load(f[0], p, h, w, 0, 0, 0, 0, 0);
+  patch.load(f[0], p, h, w, 0, 0, 0, tap);
 #pragma unroll 1
   for (int t = 0; t < steps; t++) {
     if (t) {
@@ -153,18 +161,17 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
       wgmma_commit();
       wgmma_wait<1>(); // the fragments of those before may change
       if (u == 0) {
-        patch.load(f[1], p, h, w, MT - 1, MT == 2 ? 0 : 2, slice & 1, r, c);
+        patch.load(f[1], p, h, w, MT - 1, MT == 2 ? 0 : 2, slice & 1, tap);
         if (t + 2 < steps) patch.fetch_weights(p, use ^ 2);
-        if (SLOT == DEPTH && slice + 1 < slices && now < each - 2) {
-          patch.slice = (slice + 1) * DEPTH;
-          patch.fetch_pixels(p, slice + 1 & 1, now * share, min((now + 1) * share, passes));
+        if (SLOT == DEPTH && slice + 1 < slices) {
+          if (now == 0) patch.turn(p, work, slice + 1 & 1, (slice + 1) * DEPTH);
+          if (now < each - 2) patch.fetch_pixels(p, share);
         }
         cp_async_commit();
-        c += TAPS;
-        if (c >= p.kw) c -= p.kw, r++;
-        if (++now == each) now = 0, r = c = 0, slice++;
+        for (int e = 0; e < TAPS; e++) tap.next(p, h, w);
+        if (++now == each) now = 0, tap = zero, slice++;
       } else if (t + 1 < steps) {
-        patch.load(f[0], p, h, w, 0, 0, slice & 1, r, c);
+        patch.load(f[0], p, h, w, 0, 0, slice & 1, tap);
       }
     }
     use = use + 1 & 3;
