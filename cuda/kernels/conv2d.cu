@@ -34,7 +34,7 @@ template <int BM, int BN, int TM, int TN, bool GRAD, bool WHOLE> __device__ inli
     tile.finish(
         s, [&](int row) { return place(p, h, w, work.group, work.row * BM + row); },
         [&](i64 at, int, int col, const float4 &v) { put4<float, GRAD>(p, work, at, work.col * BN + col, v, moments); });
-  if (!GRAD && p.moments) join_moments<BN, THREADS>(p, work, (char *)s, moments);
+  if (!GRAD && p.moments) join_moments<BN, Whole<THREADS>>(p, work, (char *)s, moments);
 }
 
 #define IMAGES(name, BM, BN, TM, TN, GRAD, WHOLE, n) \

@@ -44,9 +44,9 @@ template <int BM, int BN> struct Pooled {
   static __device__ inline Window *windows(char *s) { return (Window *)(s + WINDOWS); }
   static __device__ inline float *bias(char *s) { return (float *)(s + BIAS); }
 
-  // open prepares windows and bias. Nobody reads the stages any more.
-  static __device__ inline void open(const Conv2DParams &p, const Work &b, char *s) {
-    const int t = threadIdx.x;
+  // open prepares windows and bias, with as many threads at least as there are rows and channels. Nobody reads the stages any
+  // more.
+  static __device__ inline void open(const Conv2DParams &p, const Work &b, char *s, int t) {
     if (t < ROWS) {
       const u32 w = (u32)b.row * ROWS + t, wide = (u32)p.yw / 2, high = (u32)p.yh / 2, row = w / wide, image = row / high;
       const int i = (int)(row - image * high), j = (int)(w - row * wide);
@@ -86,17 +86,24 @@ template <int BM, int BN> struct Pooled {
   }
 };
 
+// Whole is a block as the party that finishes a tile; others are parts of one.
+template <int THREADS> struct Whole {
+  enum { SIZE = THREADS };
+  static __device__ int thread() { return threadIdx.x; }
+  static __device__ void sync() { __syncthreads(); }
+};
+
 // join_moments joins those of the threads that have the same channels of a tile, pair by pair in their order, as Chan, Golub
 // and LeVeque do (The American Statistician 37, 1983), and writes those of the tile.
-template <int BN, int THREADS> __device__ inline void join_moments(const Conv2DParams &p, const Work &b, char *s, const Moments &m) {
-  enum { LINES = THREADS / (BN / 4) };
+template <int BN, class PARTY> __device__ inline void join_moments(const Conv2DParams &p, const Work &b, char *s, const Moments &m) {
+  enum { THREADS = PARTY::SIZE, LINES = THREADS / (BN / 4) };
   float *means = (float *)s, *m2s = means + 4 * THREADS, *ns = m2s + 4 * THREADS;
-  const int t = threadIdx.x, o = b.col * BN + t;
-  __syncthreads();
+  const int t = PARTY::thread(), o = b.col * BN + t;
+  PARTY::sync();
   *(float4 *)(means + 4 * t) = make_float4(m.mean[0], m.mean[1], m.mean[2], m.mean[3]);
   *(float4 *)(m2s + 4 * t) = make_float4(m.m2[0], m.m2[1], m.m2[2], m.m2[3]);
   if (t % (BN / 4) == 0) ns[t / (BN / 4)] = m.n; // the first channels of a tile are there
-  __syncthreads();
+  PARTY::sync();
   if (t >= BN || o >= p.yc) return;
   float n = 0, mean = 0, m2 = 0;
   for (int l = 0; l < LINES; l++) {

@@ -1,4 +1,4 @@
-// conv2d_groups.cuh is how convolutions by warpgroups finish a tile of 128 pixels.
+// conv2d_groups.cuh is how convolutions by warpgroups finish their sums. A PARTY does: 16 pixels for each of its warps.
 #pragma once
 #include "conv2d_tiles.cuh"
 #include "wgmma.cuh"
@@ -8,11 +8,11 @@ enum { THREADS = 256, BM = 128 };
 
 // Sums are those of a block, turned over in shared memory so that they are written in long stretches: a row of floats for
 // each pixel, of which 8 neighbours begin in different banks, and behind them what tells where they go.
-template <int BN> struct Sums {
-  enum { PITCH = BN + 8, BYTES = BM * PITCH * 4, ALL = BYTES + BM * 8 };
+template <int BN, class PARTY> struct Sums {
+  enum { ROWS = PARTY::SIZE / 2, PITCH = BN + 8, BYTES = ROWS * PITCH * 4, ALL = BYTES + ROWS * 8 };
 
   static __device__ void turn(char *s, const float (&sum)[BN / 2]) {
-    const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4;
+    const int lane = threadIdx.x % 32, row = PARTY::thread() / 32 * 16 + lane / 4;
     float *to = (float *)s + row * PITCH + lane % 4 * 2;
 #pragma unroll
     for (int j = 0; j < BN / 8; j++) {
@@ -22,19 +22,20 @@ template <int BN> struct Sums {
   }
 };
 
-// write writes a block's sums. A thread has the same four channels of all its pixels.
-template <class T, int BN, bool GRAD>
+// write writes the sums, of which work.row counts so many rows. A thread has the same four channels of all its pixels.
+template <class T, int BN, class PARTY, bool GRAD>
 __device__ inline void write(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &work, char *s, Moments &moments) {
-  typedef Sums<BN> S;
-  enum { APART = THREADS / (BN / 4) };
+  typedef Sums<BN, PARTY> S;
+  enum { APART = PARTY::SIZE / (BN / 4) };
+  const int t = PARTY::thread();
   i64 *at = (i64 *)(s + S::BYTES);
-  if (threadIdx.x < BM) at[threadIdx.x] = place(p, h, w, work.group, work.row * BM + threadIdx.x);
-  __syncthreads();
-  const int col = threadIdx.x % (BN / 4) * 4, o = work.col * BN + col;
+  if (t < S::ROWS) at[t] = place(p, h, w, work.group, work.row * S::ROWS + t);
+  PARTY::sync();
+  const int col = t % (BN / 4) * 4, o = work.col * BN + col;
   const float *from = (const float *)s + col;
   if (p.splits > 1 || !p.together || !GRAD && p.act != IDENTITY && p.act != RELU) {
 #pragma unroll 1
-    for (int row = threadIdx.x / (BN / 4); row < BM; row += APART) put4<T, GRAD>(p, work, at[row], o, *(const float4 *)(from + row * S::PITCH), moments);
+    for (int row = t / (BN / 4); row < S::ROWS; row += APART) put4<T, GRAD>(p, work, at[row], o, *(const float4 *)(from + row * S::PITCH), moments);
     return;
   }
   if (o >= p.yc) return;
@@ -43,7 +44,7 @@ __device__ inline void write(const Conv2DParams &p, const Taps &h, const Taps &w
 #pragma unroll
     for (int e = 0; e < 4; e++) bias[e] = load<float>(p.bias, p.biasType, work.group * p.yc + o + e);
 #pragma unroll 4
-  for (int row = threadIdx.x / (BN / 4); row < BM; row += APART) {
+  for (int row = t / (BN / 4); row < S::ROWS; row += APART) {
     if (at[row] < 0) continue;
     const float4 sums = *(const float4 *)(from + row * S::PITCH);
     const float v[4] = {sums.x + bias[0], sums.y + bias[1], sums.z + bias[2], sums.w + bias[3]};
@@ -56,14 +57,14 @@ __device__ inline void write(const Conv2DParams &p, const Taps &h, const Taps &w
 }
 
 // pool writes the maxima of windows, whose pixels are rows g, g + 8, g + 16, g + 24 of 32 of the sums.
-template <class T, int BN> __device__ inline void pool(const Conv2DParams &p, const Work &work, char *s, Moments &moments) {
-  typedef Pooled<BM, BN> P;
-  typedef Sums<BN> S;
+template <class T, int BN, class PARTY> __device__ inline void pool(const Conv2DParams &p, const Work &work, char *s, Moments &moments) {
+  typedef Pooled<PARTY::SIZE / 2, BN> P;
+  typedef Sums<BN, PARTY> S;
   char *after = s + S::BYTES - P::WINDOWS; // windows and bias lie behind the sums
-  P::open(p, work, after);
-  __syncthreads();
+  P::open(p, work, after, PARTY::thread());
+  PARTY::sync();
 #pragma unroll 1
-  for (int e = threadIdx.x; e < P::ROWS * (BN / 4); e += THREADS) {
+  for (int e = PARTY::thread(); e < P::ROWS * (BN / 4); e += PARTY::SIZE) {
     const int row = e / (BN / 4), col = e % (BN / 4) * 4;
     const float *at = (const float *)s + (row / 8 * 32 + row % 8) * S::PITCH + col, *bias = P::bias(after) + col;
     float best[4];

@@ -179,7 +179,7 @@ template <class T, int BM, int BN, int WM, int WN, bool ADEEP, bool BDEEP> struc
     static_assert(P::BYTES <= ROWS * (PITCH * 4 + 8) + BN * 4, "the maxima take no more room than the sums");
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     __syncthreads();
-    P::open(p, b, s);
+    P::open(p, b, s, threadIdx.x);
     __syncthreads();
 #pragma unroll
     for (int u = 0; u < MI / 2; u++)
@@ -205,6 +205,6 @@ template <class T, int BM, int BN, int WM, int WN, bool ADEEP, bool BDEEP> struc
       finish(
           s, [&](int row) { return place(p, h, w, b.group, b.row * BM + row); },
           [&](i64 at, int, int col, const float4 &v) { put4<T, GRAD>(p, b, at, b.col * BN + col, v, moments); });
-    if (!GRAD && p.moments) join_moments<BN, THREADS>(p, b, s, moments);
+    if (!GRAD && p.moments) join_moments<BN, Whole<THREADS>>(p, b, s, moments);
   }
 };

@@ -185,11 +185,11 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
     const Work tile = {work.row * MT + m, work.col, work.group, 0};
     if (m && (i64)tile.row * BM >= (i64)p.images * p.yh * p.yw) break;
     __syncthreads();
-    Sums<BN>::turn(s, sum[m]);
+    Sums<BN, Whole<THREADS>>::turn(s, sum[m]);
     Moments moments;
-    if (!GRAD && p.pool) pool<T, BN>(p, tile, s, moments);
-    else write<T, BN, GRAD>(p, h, w, tile, s, moments);
-    if (!GRAD && p.moments) join_moments<BN, THREADS>(p, tile, s, moments);
+    if (!GRAD && p.pool) pool<T, BN, Whole<THREADS>>(p, tile, s, moments);
+    else write<T, BN, Whole<THREADS>, GRAD>(p, h, w, tile, s, moments);
+    if (!GRAD && p.moments) join_moments<BN, Whole<THREADS>>(p, tile, s, moments);
   }
 }
 #define BODY(T, BN, MT, SLOT, GRAD) \

@@ -113,7 +113,7 @@ template <int BM, int BN, int TM, int TN> struct Plain {
     typedef Pooled<BM, BN> P;
     static_assert(P::BYTES <= HIGH * (PITCH * 4 + 8) + BN * 4, "the maxima take no more room than the sums");
     const int tx = threadIdx.x % (BN / TN), ty = threadIdx.x / (BN / TN);
-    P::open(p, b, s);
+    P::open(p, b, s, threadIdx.x);
     __syncthreads();
 #pragma unroll
     for (int g = 0; g < GM; g++)

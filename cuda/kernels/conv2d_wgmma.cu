@@ -88,7 +88,7 @@ template <int R> __device__ inline void multiply(bf16, float (&c)[R], u64 a, u64
 
 template <class T, int BN, bool GRAD> __device__ inline void images(const Conv2DParams &p, char *shared) {
   enum { A = BM * 128, STAGE = A + BN * 128 };
-  static_assert((int)Sums<BN>::ALL <= STAGES * STAGE && Sums<BN>::BYTES + Pooled<BM, BN>::BYTES - Pooled<BM, BN>::WINDOWS <= STAGES * STAGE, "the sums fit into the stages");
+  static_assert((int)Sums<BN, Whole<THREADS>>::ALL <= STAGES * STAGE && Sums<BN, Whole<THREADS>>::BYTES + Pooled<BM, BN>::BYTES - Pooled<BM, BN>::WINDOWS <= STAGES * STAGE, "the sums fit into the stages");
   char *s = shared + (-(u64)shared & 1023);
   const Taps h = rows_of<GRAD>(p), w = cols_of<GRAD>(p);
   const Work work = work_of(p);
@@ -128,11 +128,11 @@ template <class T, int BN, bool GRAD> __device__ inline void images(const Conv2D
   wgmma_wait<0>();
   wgmma_hold(sum);
   __syncthreads();
-  Sums<BN>::turn(s, sum);
+  Sums<BN, Whole<THREADS>>::turn(s, sum);
   Moments moments;
-  if (!GRAD && p.pool) pool<T, BN>(p, work, s, moments);
-  else write<T, BN, GRAD>(p, h, w, work, s, moments);
-  if (!GRAD && p.moments) join_moments<BN, THREADS>(p, work, s, moments);
+  if (!GRAD && p.pool) pool<T, BN, Whole<THREADS>>(p, work, s, moments);
+  else write<T, BN, Whole<THREADS>, GRAD>(p, h, w, work, s, moments);
+  if (!GRAD && p.moments) join_moments<BN, Whole<THREADS>>(p, work, s, moments);
 }
 #define BODY(T, BN, GRAD) \
   GUARD(p);               \

@@ -80,6 +80,17 @@ template <int N> __device__ inline void wgmma_wait() {}
 template <int R> __device__ inline void wgmma_hold(float (&)[R]) {}
 __device__ inline void wgmma_see() {}
 
+// group_sync waits for the threads of whole warps that have a barrier, 1 to 15, to themselves.
+template <int THREADS> __device__ inline void group_sync(int barrier) { sim::named_barrier(barrier, THREADS); }
+// An mbarrier is 8 bytes of shared memory. A phase ends with the count-th arrival; phase_wait waits for the end of the phase
+// whose number is even (0) or odd (1).
+__device__ inline void phase_init(u64 *bar, int count) { sim::mbarrier_init(bar, count); }
+__device__ inline void phase_arrive(u64 *bar) { sim::mbarrier_arrive(bar); }
+__device__ inline void phase_wait(u64 *bar, u32 parity) { sim::mbarrier_wait(bar, parity); }
+// registers_less and registers_more change how many registers the threads of a warpgroup have.
+template <int N> __device__ inline void registers_less() {}
+template <int N> __device__ inline void registers_more() {}
+
 #else
 
 __device__ inline u64 wgmma_matrix(const char *s) {
@@ -202,6 +213,19 @@ template <int R> __device__ inline void wgmma_hold(float (&c)[R]) {
 }
 // wgmma_see lets products see what this thread has written to shared memory. Before the barrier.
 __device__ inline void wgmma_see() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+template <int THREADS> __device__ inline void group_sync(int barrier) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "n"(THREADS) : "memory"); }
+__device__ inline void phase_init(u64 *bar, int count) { asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(bar)), "r"(count) : "memory"); }
+__device__ inline void phase_arrive(u64 *bar) { asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory"); }
+__device__ inline void phase_wait(u64 *bar, u32 parity) {
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+               "@!done bra again;\n"
+               "}" ::"r"(shared_address(bar)), "r"(parity) : "memory");
+}
+template <int N> __device__ inline void registers_less() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
+template <int N> __device__ inline void registers_more() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
 
 #endif
 #endif

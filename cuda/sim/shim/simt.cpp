@@ -109,7 +109,30 @@ static void new_epoch() {
   for (unsigned w = 0; w * WARP < block.n; w++) block.warp[w].phase = ++block.clock;
 }
 
+// parked are the threads that wait for something other than a barrier of the block or warp.
+static struct {
+  Fiber *fiber;
+  const void *what;
+} parked[MAX_THREADS];
+static unsigned parkeds, named[16];
+
+static void park(const void *what) {
+  parked[parkeds++] = {current, what};
+  yield();
+}
+
+static void wake(const void *what) {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < parkeds; i++) {
+    if (parked[i].what == what) push_ready(parked[i].fiber);
+    else parked[kept++] = parked[i];
+  }
+  parkeds = kept;
+}
+
 void run_block() {
+  parkeds = 0;
+  memset(named, 0, sizeof named);
   block.next = block.done = block.arrived = block.votes = block.waiters = block.head = block.tail = 0;
   block.serial++;
   new_epoch();
@@ -141,6 +164,35 @@ unsigned barrier(bool vote) {
     yield();
   }
   return block.result;
+}
+
+// What orders part of a block counts as order among all: no fault is invented, some can escape.
+void named_barrier(unsigned number, unsigned threads) {
+  if (number >= 16 || threads % WARP) fail(LAUNCH_FAILED, "barrier", "barrier %u of %u threads", number, threads);
+  if (++named[number] < threads) return park(&named[number]);
+  named[number] = 0;
+  new_epoch();
+  wake(&named[number]);
+}
+
+struct MBarrier {
+  uint16_t count, left;
+  uint32_t phase;
+};
+
+void mbarrier_init(void *p, unsigned count) { *(MBarrier *)p = {(uint16_t)count, (uint16_t)count, 0}; }
+
+void mbarrier_arrive(void *p) {
+  MBarrier &b = *(MBarrier *)p;
+  if (--b.left) return;
+  b.left = b.count;
+  b.phase++;
+  new_epoch();
+  wake(p);
+}
+
+void mbarrier_wait(void *p, unsigned parity) {
+  while ((((MBarrier *)p)->phase & 1) == parity) park(p);
 }
 
 static void release_group(Warp &w, int g, unsigned except) {

@@ -82,6 +82,12 @@ HIDDEN void yield();
 HIDDEN void release_after_end();
 HIDDEN unsigned barrier(bool vote);
 HIDDEN void collective(unsigned mask, Exchange f);
+// Barriers of part of a block: by number among threads that say how many they are, and in shared memory (mbarrier), whose
+// phase ends with the count-th arrival; a thread waits until the phase of a parity has ended.
+HIDDEN void named_barrier(unsigned number, unsigned threads);
+HIDDEN void mbarrier_init(void *p, unsigned count);
+HIDDEN void mbarrier_arrive(void *p);
+HIDDEN void mbarrier_wait(void *p, unsigned parity);
 // fail ends the launch with a line on standard error.
 [[noreturn]] HIDDEN void fail(int code, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
