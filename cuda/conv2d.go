@@ -184,6 +184,9 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	q.tapH, q.offH, q.tapW, q.offW = p.StrideH/gh, p.DilH/gh, p.StrideW/gw, p.DilW/gw
 	if c.pass == convGradWeight {
 		q.yCol = w.Reshape(w.Len()/w.D(3), w.D(3)).Str[0]
+		if c.path == convGroups {
+			q.xCol = x.Reshape(x.Len()/x.D(3), x.D(3)).Str[0] // whatever the stride of an axis of one pixel
+		}
 		return q
 	}
 	q.yImage, q.yRow, q.yCol = int64(y.Str[0]), y.Str[1], y.Str[2]
@@ -212,6 +215,9 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	case convGroups: // three stages of 128 bytes of k, from a multiple of 1024 on
 		of = &kConv2DGroups[c.typ][c.pass]
 		threads, shared = 256, uint32(3*128*(c.tileM+c.tileN)+1024)
+		if c.pass == convGradWeight {
+			threads, shared = 384, uint32(c.weightShared())
+		}
 	}
 	k = of.whole[tile]
 	if !c.whole {

@@ -5,21 +5,25 @@ import (
 	"github.com/acumen-ml/acumen/device"
 )
 
-const conv2DGroupsFile = "conv2d_wgmma"
+const (
+	conv2DGroupsFile     = "conv2d_wgmma"
+	conv2DGroupsGradFile = "conv2d_wgmma_grad"
+)
 
 var kConv2DGroups = conv2DGroupsKernels()
 
-func conv2DGroupsKernels() (k [device.BF16 + 1][2]conv2DKernels) {
+func conv2DGroupsKernels() (k [device.BF16 + 1][3]conv2DKernels) {
 	for _, typ := range []device.DType{device.F16, device.BF16} {
 		for pass, name := range []string{convForward: "conv2d_wgmma", convGradInput: "conv2d_dx_wgmma"} {
 			k[typ][pass] = conv2DKernelsOf(conv2DGroupsFile, name, typ.String(), [][2]int{{128, 128}, {128, 64}, {128, 32}}, nil)
 		}
+		k[typ][convGradWeight] = conv2DKernelsOf(conv2DGroupsGradFile, "conv2d_dw_wgmma", typ.String(), conv2DGroupsGradTiles, nil)
 	}
 	return k
 }
 
 // largeShared are the files whose kernels may ask for as much shared memory as a block can have.
-var largeShared = []string{conv2DGroupsFile}
+var largeShared = []string{conv2DGroupsFile, conv2DGroupsGradFile}
 
 // conv2DGroupsTaps is how many taps the kernels have bits for.
 const conv2DGroupsTaps = 32
@@ -27,8 +31,12 @@ const conv2DGroupsTaps = 32
 // hasGroups reports whether a GPU has wgmma, and this program machine code that uses it: only what is compiled for sm_90a
 // does.
 func hasGroups(major, minor int) bool {
-	arch, err := kernels.Arch(conv2DGroupsFile, major, minor)
-	return err == nil && arch == "sm_90a"
+	for _, file := range largeShared {
+		if arch, err := kernels.Arch(file, major, minor); err != nil || arch != "sm_90a" {
+			return false
+		}
+	}
+	return true
 }
 
 // groupable reports whether warpgroups can have the convolution: rows for their tiles, and 16 bytes of channels of both
