@@ -24,54 +24,56 @@ template <int N, int MT> struct Store {
   enum { STAGE = N * 2 * DEPTH, X = STAGES * STAGE, MASKS = X + MT * RING * 128, ZEROS = MASKS + STAGES * DEPTH * 4 };
 };
 
-#ifdef ACUMEN_SIM
-__device__ inline int anew(int v) { return v; }
-#else
 // anew is v, of which the compiler does not know that: what follows from it is reckoned anew, and takes no registers meanwhile.
-__device__ inline int anew(int v) {
+#ifdef ACUMEN_SIM
+__device__ inline u32 anew(u32 v) { return v; }
+#else
+__device__ inline u32 anew(u32 v) {
   asm volatile("" : "+r"(v));
   return v;
 }
 #endif
 
-// Source sends pixels of both operands to shared memory.
+// Source sends pixels of both operands to shared memory, DEPTH after DEPTH, in parts of a copy a thread.
 template <class T, int N, int MT> struct Source {
   typedef Store<N, MT> S;
-  int x, dy;           // the block's first channels
-  int last, end, left; // after the pixels that are read of x and of dy, output channels
+  enum {
+    XAPART = THREADS / (8 * MT), XPARTS = (DEPTH + XAPART - 1) / XAPART, // rows between the copies of a thread
+    APART = THREADS / (N / 8), PARTS = (DEPTH + APART - 1) / APART
+  };
+  static_assert(XAPART % 8 == 0 && APART % 4 == 0, "chunks of a thread have one place in their rows, or two");
+  const T *x, *dy; // of this thread's next copies the first
+  char *xto, *to;  // where that goes, but for the row of x and the stage of dy
+  int row, last;   // of x: this thread's first, and after the last that is read
+  int end, rows;   // after the last pixel, and how many rows there are of dy from this thread's first on
 
-  __device__ void open(const Conv2DParams &p, int o, int c, int until, int high) {
-    const int all = p.images * p.xh * p.xw;
-    x = blockIdx.y * p.xc + c;
-    dy = blockIdx.y * p.yc + o;
+  // open begins with row from of x, which may lie before the images, and with row first of dy.
+  __device__ void open(const Conv2DParams &p, char *s, int o, int c, int from, int first, int until, int high) {
+    const int all = p.images * p.xh * p.xw, xcol = threadIdx.x % (8 * MT), col = threadIdx.x % (N / 8), at = threadIdx.x / (N / 8);
+    row = from + threadIdx.x / (8 * MT);
     end = min(all, until);
     last = min(all, until + high);
-    left = p.yc - o;
+    x = (const T *)p.x + (i64)row * p.xCol + blockIdx.y * p.xc + c + xcol * 8;
+    xto = s + S::X + xcol / 8 * (RING * 128) + ((xcol ^ row) & 7) * 16;
+    dy = (const T *)p.w + (i64)(first + at) * p.yCol + blockIdx.y * p.yc + o + col * 8;
+    to = s + col / 8 * (DEPTH * 128) + wgmma_place(at, col % 8);
+    rows = o + col * 8 < p.yc ? end - first - at : 0;
   }
 
-  // pixels fetches DEPTH rows of x, of which the first may be before or beyond the images.
-  __device__ void pixels(const Conv2DParams &p, char *s, int first) {
-    enum { CHUNKS = 8 * MT, EACH = (DEPTH * CHUNKS + THREADS - 1) / THREADS };
-    const u32 thread = anew(threadIdx.x);
-#pragma unroll
-    for (int a = 0; a < EACH; a++) {
-      const u32 i = thread + a * THREADS, col = i % CHUNKS;
-      if (a == EACH - 1 && i >= DEPTH * CHUNKS) break;
-      const int row = first + (int)(i / CHUNKS);
-      copy(s + S::X + col / 8 * (RING * 128) + wgmma_place(row & (RING - 1), col % 8), (const T *)p.x + (i64)row * p.xCol + (x + (int)col * 8), row >= 0 && row < last);
-    }
+  __device__ void pixels(const Conv2DParams &p, int a) {
+    if (DEPTH % XAPART && a == XPARTS - 1 && threadIdx.x >= DEPTH % XAPART * (8 * MT)) return;
+    const int r = row + a * XAPART;
+    copy(xto + (r & RING - 1) * 128, x + (i64)(a * XAPART) * p.xCol, r >= 0 && r < last);
   }
 
-  __device__ void gradients(const Conv2DParams &p, char *stage, int first) {
-    enum { CHUNKS = N / 8, EACH = (DEPTH * CHUNKS + THREADS - 1) / THREADS };
-    const u32 thread = anew(threadIdx.x);
-#pragma unroll
-    for (int a = 0; a < EACH; a++) {
-      const u32 i = thread + a * THREADS, row = i / CHUNKS, col = i % CHUNKS;
-      if (a == EACH - 1 && i >= DEPTH * CHUNKS) break;
-      copy(stage + col / 8 * (DEPTH * 128) + wgmma_place(row, col % 8), (const T *)p.w + (i64)(first + (int)row) * p.yCol + (dy + (int)col * 8), first + (int)row < end && (int)col * 8 < left);
-    }
+  __device__ void gradients(const Conv2DParams &p, int stage, int a) {
+    if (DEPTH % APART && a == PARTS - 1 && threadIdx.x >= DEPTH % APART * (N / 8)) return;
+    const u64 swapped = a * APART % 8 * 16; // rows four apart
+    copy((char *)((u64)(to + stage + a * APART * 128) ^ swapped), dy + (i64)(a * APART) * p.yCol, a * APART < rows);
   }
+
+  __device__ void next_pixels(const Conv2DParams &p) { x += (i64)DEPTH * p.xCol, row += DEPTH; }
+  __device__ void next_gradients(const Conv2DParams &p) { dy += (i64)DEPTH * p.yCol, rows -= DEPTH; }
 
   // masks tells which taps of DEPTH pixels meet a pixel; there is a thread for each.
   __device__ void masks(const Conv2DParams &p, u32 *to, int first) {
@@ -131,9 +133,11 @@ struct Tile {
 // weights sums N output channels by MT times 64 input channels of TW taps a warpgroup.
 template <class T, int N, int MT, int TW> __device__ inline void weights(const Conv2DParams &p, char *shared) {
   typedef Store<N, MT> S;
+  typedef Source<T, N, MT> F;
   enum {
     KS = MT * TW * N > 192 ? 1 : 2, // of 16 pixels: products under way at a time; registers hold fragments of twice as many
-    PRODUCTS = DEPTH / 16 * MT * TW // of a step
+    PRODUCTS = DEPTH / 16 * MT * TW, UNITS = PRODUCTS / KS, // of a step
+    EACH = (F::PARTS + F::XPARTS + UNITS - 1) / UNITS // parts that are fetched during a unit
   };
   char *s = shared + (-(u64)shared & 1023);
   u32 *masks = (u32 *)(s + S::MASKS);
@@ -147,7 +151,7 @@ template <class T, int N, int MT, int TW> __device__ inline void weights(const C
 
   const Tile b(p, N, 64 * MT, GROUPS * TW);
   if (b.steps > 0) {
-    Source<T, N, MT> source;
+    F source;
     int row = b.first * DEPTH; // first of a step
     int low = shift(p, b.tap), high = low;
 #pragma unroll 1
@@ -155,7 +159,8 @@ template <class T, int N, int MT, int TW> __device__ inline void weights(const C
       const int at = shift(p, tap);
       low = min(low, at), high = max(high, at);
     }
-    source.open(p, b.o, b.c, row + b.steps * DEPTH, high);
+    const int early = (2 * DEPTH + high - low + DEPTH - 1) / DEPTH; // fetches of x for two steps
+    source.open(p, s, b.o, b.c, row + high + (2 - early) * DEPTH, row, row + b.steps * DEPTH, high);
     const int lane = threadIdx.x % 32, mine = b.tap + threadIdx.x / 128 * TW;
     const int pixel = (lane >> 4) * 8 + (lane & 7); // of 16, whose row this lane names
     u32 bit[TW], at[TW];                            // of a tap: in masks; bytes from the ring's begin to this lane's chunk, not wrapped
@@ -173,19 +178,24 @@ template <class T, int N, int MT, int TW> __device__ inline void weights(const C
     };
     if (threadIdx.x < 8) *(uint4 *)(s + S::ZEROS + threadIdx.x * 16) = make_uint4(0, 0, 0, 0);
 #pragma unroll 1
-    for (int back = high + DEPTH; back + DEPTH > low; back -= DEPTH) source.pixels(p, s, row + back);
-#pragma unroll 1
     for (int t = 0; t < 3; t++) source.masks(p, masks + t * DEPTH, row + t * DEPTH);
-    source.gradients(p, s, row);
-    cp_async_commit();
-    source.pixels(p, s, row + high + 2 * DEPTH);
-    source.gradients(p, s + S::STAGE, row + DEPTH);
-    cp_async_commit();
+#pragma unroll 1
+    for (int n = 0; n <= early; n++) {
+      for (int a = 0; a < F::XPARTS; a++) source.pixels(p, a);
+      source.next_pixels(p);
+      if (n < early - 1) continue;
+      for (int a = 0; a < F::PARTS; a++) source.gradients(p, (n - early + 1) * S::STAGE, a);
+      source.next_gradients(p);
+      cp_async_commit();
+    }
     cp_async_wait<1>();
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < KS; i++) load(0, i);
-    high += 3 * DEPTH;
+    auto fetch = [&](int stage, int n) {
+      if (n < F::PARTS) source.gradients(p, stage, n);
+      else if (n < F::PARTS + F::XPARTS) source.pixels(p, n - F::PARTS);
+    };
 #pragma unroll 1
     for (int t = 0; t < b.steps; t++) {
       cp_async_wait<1>(); // dy of this step, x of the next
@@ -199,10 +209,14 @@ template <class T, int N, int MT, int TW> __device__ inline void weights(const C
         if (i % KS < KS - 1) continue;
         wgmma_commit();
         wgmma_wait<1>(); // those before are done with their fragments
-        if (i == KS - 1) {
-          source.pixels(p, s, row + high);
+        const int unit = i / KS, stage = (t + 2) % STAGES * S::STAGE; // each fetches some: none is to wait long for fragments
+        fetch(stage, unit * EACH);
+        if (EACH > 1) fetch(stage, unit * EACH + 1);
+        if (EACH > 2) fetch(stage, unit * EACH + 2);
+        if (unit == UNITS - 1) {
           source.masks(p, masks + (t + 3) % STAGES * DEPTH, row + 3 * DEPTH);
-          source.gradients(p, s + (t + 2) % STAGES * S::STAGE, row + 2 * DEPTH);
+          source.next_pixels(p);
+          source.next_gradients(p);
           cp_async_commit();
         }
         load(t + (i + 1) / PRODUCTS, (i + 1) % PRODUCTS);
