@@ -210,11 +210,11 @@ template <class T, int N, int MT, int TW> __device__ inline void weights(const C
         wgmma_commit();
         wgmma_wait<1>(); // those before are done with their fragments
         const int unit = i / KS, stage = (t + 2) % STAGES * S::STAGE; // each fetches some: none is to wait long for fragments
+        if (unit == 0) source.masks(p, masks + (t + 3) % STAGES * DEPTH, row + 3 * DEPTH); // while the other warpgroups have work
         fetch(stage, unit * EACH);
         if (EACH > 1) fetch(stage, unit * EACH + 1);
         if (EACH > 2) fetch(stage, unit * EACH + 2);
         if (unit == UNITS - 1) {
-          source.masks(p, masks + (t + 3) % STAGES * DEPTH, row + 3 * DEPTH);
           source.next_pixels(p);
           source.next_gradients(p);
           cp_async_commit();
