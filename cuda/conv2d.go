@@ -150,6 +150,9 @@ func (d *Device) launchConv2D(c *conv2DPlan, q *conv2DParams) error {
 		}
 	} else {
 		k, grid, threads, shared := c.launch()
+		if c.path == convGroups && c.pass != convGradWeight {
+			grid[0] = uint32(c.groupsBlocks(int(grid[0]), d.gpu.processors))
+		}
 		if c.splits == 1 {
 			return launch(d, k, grid, threads, shared, q)
 		}
@@ -187,6 +190,9 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	}
 	if c.pass == convGradWeight {
 		q.yCol = w.Reshape(w.Len()/w.D(3), w.D(3)).Str[0]
+		if c.path == convGroups {
+			q.xCol = x.Reshape(x.Len()/x.D(3), x.D(3)).Str[0] // whatever the stride of an axis of one pixel
+		}
 		return q
 	}
 	q.yImage, q.yRow, q.yCol = int64(y.Str[0]), y.Str[1], y.Str[2]
@@ -217,9 +223,13 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	case convTensor: // three stages of 64 bytes of k
 		of = &kConv2DTensor[c.typ][c.pass]
 		threads, shared = 128, uint32(3*64*(c.tileM+c.tileN))
-	case convGroups: // three stages of 128 bytes of k, from a multiple of 1024 on
-		of = &kConv2DGroups[c.typ][c.pass]
-		threads, shared = 256, uint32(3*128*(c.tileM+c.tileN)+1024)
+	case convGroups:
+		of, threads = &kConv2DGroups[c.typ][c.pass], 384
+		if c.pass == convGradWeight {
+			shared = uint32(c.weightShared())
+		} else {
+			shared = uint32(c.groupsShared())
+		}
 	}
 	k = of.whole[tile]
 	if !c.whole {

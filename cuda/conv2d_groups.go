@@ -5,21 +5,25 @@ import (
 	"github.com/acumen-ml/acumen/device"
 )
 
-const conv2DGroupsFile = "conv2d_wgmma"
+const (
+	conv2DGroupsFile     = "conv2d_wgmma"
+	conv2DGroupsGradFile = "conv2d_wgmma_grad"
+)
 
 var kConv2DGroups = conv2DGroupsKernels()
 
-func conv2DGroupsKernels() (k [device.BF16 + 1][2]conv2DKernels) {
+func conv2DGroupsKernels() (k [device.BF16 + 1][3]conv2DKernels) {
 	for _, typ := range []device.DType{device.F16, device.BF16} {
 		for pass, name := range []string{convForward: "conv2d_wgmma", convGradInput: "conv2d_dx_wgmma"} {
 			k[typ][pass] = conv2DKernelsOf(conv2DGroupsFile, name, typ.String(), [][2]int{{128, 128}, {128, 64}, {128, 32}}, nil)
 		}
+		k[typ][convGradWeight] = conv2DKernelsOf(conv2DGroupsGradFile, "conv2d_dw_wgmma", typ.String(), conv2DGroupsGradTiles, nil)
 	}
 	return k
 }
 
 // largeShared are the files whose kernels may ask for as much shared memory as a block can have.
-var largeShared = []string{conv2DGroupsFile, conv2DPatchFile}
+var largeShared = []string{conv2DGroupsFile, conv2DPatchFile, conv2DGroupsGradFile}
 
 // conv2DGroupsTaps is how many taps the kernels have bits for.
 const conv2DGroupsTaps = 32
@@ -27,15 +31,39 @@ const conv2DGroupsTaps = 32
 // hasGroups reports whether a GPU has wgmma, and this program machine code that uses it: only what is compiled for sm_90a
 // does.
 func hasGroups(major, minor int) bool {
-	arch, err := kernels.Arch(conv2DGroupsFile, major, minor)
-	return err == nil && arch == "sm_90a"
+	for _, file := range largeShared {
+		if arch, err := kernels.Arch(file, major, minor); err != nil || arch != "sm_90a" {
+			return false
+		}
+	}
+	return true
 }
 
 // groupable reports whether warpgroups can have the convolution: rows for their tiles, and 16 bytes of channels of both
 // operands together along k.
 func (c *conv2DPlan) groupable() bool {
 	return c.path == convTensor && c.typ != device.F32 && c.tileM == 128 && c.kh*c.kw <= conv2DGroupsTaps &&
-		(c.pass == convForward || c.pass == convGradInput && c.phases == 1)
+		c.pass != convGradWeight
+}
+
+// groupsShared is the bytes of shared memory of a block of conv2d_wgmma.cu, from a multiple of 1024 on: stages of 64 of k, the
+// sums of two warpgroups with the places of their rows, the places of the rows that are gathered, and barriers.
+func (c *conv2DPlan) groupsShared() int {
+	stages := 6
+	if c.tileN == 128 {
+		stages = 4
+	}
+	return 1024 + stages*(128*(128+c.tileN)+16) + 2*(64*4*(c.tileN+8)+1024) + 2*128*16 + 16
+}
+
+// groupsBlocks is how many blocks share the parts of what is written: as many as processors, so that each has several and
+// writes one while it multiplies the next; where phases differ in work, more, which find their processors as they go.
+func (c *conv2DPlan) groupsBlocks(parts, processors int) int {
+	all := partsOf(processors, int(c.p.Groups)*c.phases)
+	if c.phases > 1 {
+		all = max(all, partsOf(parts, 4))
+	}
+	return min(parts, all)
 }
 
 // exchanged is the bytes of weights whose input and output channels have changed places.

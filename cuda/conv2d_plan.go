@@ -73,7 +73,13 @@ func planConv2DGradInput(dx, dy, w device.View, p device.Conv2D, can abilities) 
 // planConv2DGradWeight chooses for dw from x and dy.
 func planConv2DGradWeight(dw, x, dy device.View, p device.Conv2D, can abilities) (conv2DPlan, bool) {
 	c, ok := newConv2DPlan(convGradWeight, x, dy, dw, x, dy, p, can)
-	return c, ok && (dw.Type == x.Type || dw.Type == device.F32) && dw.Contiguous() && dy.CanReshape(dy.Len()/dy.D(3), dy.D(3))
+	if !ok || dw.Type != x.Type && dw.Type != device.F32 || !dw.Contiguous() || !evenly(dy) {
+		return c, false
+	}
+	if can.groups {
+		c.groupWeights(evenly(x))
+	}
+	return c, true
 }
 
 // newConv2DPlan chooses for a pass between in (N,H,W,C) and out (N,OH,OW,O), whichever of them is written; x is gathered.
@@ -154,6 +160,9 @@ func conv2DImages(v device.View) bool {
 	}
 	return (v.D(1)-1)*int(v.Str[1])+(v.D(2)-1)*int(v.Str[2])+v.D(3) <= math.MaxInt32
 }
+
+// evenly reports whether all pixels lie at one distance.
+func evenly(v device.View) bool { return v.CanReshape(v.Len()/v.D(3), v.D(3)) }
 
 // evenly16 reports whether all pixels begin at multiples of 16 bytes.
 func evenly16(v device.View) bool {
@@ -259,6 +268,9 @@ func (c *conv2DPlan) anyTile() {
 
 // tiles are the rows and columns of tiles.
 func (c *conv2DPlan) tiles() (rows, cols int) {
+	if c.path == convGroups && c.pass == convGradWeight {
+		return c.weightTiles()
+	}
 	m, n, _ := c.product()
 	return partsOf(m, c.tileM), partsOf(n, c.tileN)
 }

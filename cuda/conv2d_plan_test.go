@@ -28,11 +28,16 @@ func TestConv2DPlan(t *testing.T) {
 		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "tensor 128x64/1 whole", "tensor 128x32/1 whole", "tensor 64x128/132 whole"},
 		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/26 whole"},
 		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x32/1 whole", "tensor 64x128/132 whole"},
-		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "tensor 128x128/26 whole"},
-		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x128/1 whole", "tensor 128x128/7 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "groups 256x64/44 whole"},
+		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x128/1 whole", "groups 256x64/11 whole"},
+		{device.F16, 2000, 15, 15, 128, 192, 3, 1, 1, 2, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "groups 128x64/22 whole"},
+		{device.F16, 2000, 7, 7, 256, 384, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x128/1 whole", "groups 128x128/7 whole"},
+		{device.F16, 128, 126, 126, 64, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x64/1 whole", "groups 64x64/132 whole"},
+		{device.F16, 128, 130, 130, 64, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x64/1 whole", "tensor 64x128/52 whole"},
+		{device.F16, 512, 32, 32, 64, 128, 5, 1, 2, 1, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "groups 128x64/29 whole"},
 		{device.F16, 512, 32, 32, 64, 128, 3, 2, 1, 1, h100, "groups 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/52 whole"},
 		{device.F16, 512, 32, 32, 64, 128, 7, 1, 3, 1, h100, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/10 whole"},
-		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, h100, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
+		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, h100, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "groups 256x64/2 whole"},
 		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, all, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
 		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "tensor 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
 		{device.F32, 64, 28, 28, 1, 6, 5, 1, 2, 1, all, "plain 128x32/1", "plain 128x32/1", "plain 64x64/196"},
@@ -87,7 +92,7 @@ func conv2DCall(stride, pad, dil, groups int32) device.Conv2D {
 
 // Where operands lie decides how they are read, but not in which order is summed.
 func TestConv2DPlanOfPlaces(t *testing.T) {
-	can := abilities{tensor: true}
+	can, h100 := abilities{tensor: true}, abilities{tensor: true, groups: true}
 	p := conv2DCall(1, 1, 1, 1)
 	at := func(off int) [3]device.View {
 		return [3]device.View{
@@ -101,6 +106,7 @@ func TestConv2DPlanOfPlaces(t *testing.T) {
 		},
 		func(v [3]device.View) (conv2DPlan, bool) { return planConv2DGradInput(v[0], v[1], v[2], p, can) },
 		func(v [3]device.View) (conv2DPlan, bool) { return planConv2DGradWeight(v[2], v[0], v[1], p, can) },
+		func(v [3]device.View) (conv2DPlan, bool) { return planConv2DGradWeight(v[2], v[0], v[1], p, h100) },
 	} {
 		a, ok := f(whole)
 		require.True(t, ok)
@@ -111,6 +117,30 @@ func TestConv2DPlanOfPlaces(t *testing.T) {
 		require.Equal(t, a.splits, b.splits, "pass %d", i)
 		require.Equal(t, a.scratch(), b.scratch(), "pass %d", i)
 	}
+}
+
+// Warpgroups have gradients of weights where taps and channels suit, and images lie evenly.
+func TestConv2DPlanGroupsGrad(t *testing.T) {
+	h100 := abilities{tensor: true, groups: true}
+	path := func(x, y device.View, kh, kw int, p device.Conv2D) conv2DPath {
+		c, ok := planConv2DGradWeight(device.Make(nowhere{}, device.F32, 0, y.D(3), kh, kw, x.D(3)), x, y, p, h100)
+		require.True(t, ok)
+		return c.path
+	}
+	view := func(dims ...int) device.View { return device.Make(nowhere{}, device.BF16, 0, dims...) }
+	x, y, p := view(9, 8, 8, 64), view(9, 8, 8, 72), conv2DCall(1, 1, 1, 1)
+	require.Equal(t, convGroups, path(x, y, 3, 3, p))
+	require.Equal(t, convGroups, path(view(9, 8, 8, 128).Slice(3, 64, 64, 1), view(9, 8, 8, 80).Slice(3, 8, 72, 1), 3, 3, p), "pixels with gaps")
+	require.Equal(t, convGroups, path(view(9, 8, 1, 64), view(9, 8, 1, 72), 3, 3, p), "columns of one pixel")
+	require.Equal(t, convTensor, path(view(9, 8, 9, 64).Slice(2, 0, 8, 1), y, 3, 3, p), "rows with gaps")
+	require.Equal(t, convTensor, path(view(9, 9, 8, 64).Slice(1, 0, 8, 1), y, 3, 3, p), "images with gaps")
+	require.Equal(t, convTensor, path(view(9, 8, 8, 68).Slice(3, 4, 64, 1), y, 3, 3, p), "not from a multiple of 16 bytes")
+	require.Equal(t, convTensor, path(view(9, 8, 8, 96), y, 3, 3, p), "input channels that fill no tile")
+	require.Equal(t, convTensor, path(x, view(9, 8, 8, 68), 3, 3, p), "output channels that are no eights")
+	require.Equal(t, convTensor, path(x, view(9, 6, 6, 72), 3, 3, conv2DCall(1, 0, 1, 1)), "a smaller result")
+	require.Equal(t, convTensor, path(x, y, 1, 1, conv2DCall(1, 0, 1, 1)), "one tap")
+	require.Equal(t, convTensor, path(x, view(9, 8, 8, 64), 3, 1, conv2DCall(1, 1, 1, 1)), "three taps of nine")
+	require.Equal(t, convTensor, path(x, y, 7, 7, conv2DCall(1, 3, 1, 1)), "more taps than bits")
 }
 
 func TestConv2DPlanDeclines(t *testing.T) {

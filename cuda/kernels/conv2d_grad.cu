@@ -38,13 +38,21 @@ WEIGHTS(conv2d_dw_f32_128x128, 128, 128, 8, 8, true, 2)
 WEIGHTS(conv2d_dw_f32_64x64, 64, 64, 4, 4, true, 3)
 WEIGHTS(conv2d_dw_any_f32_64x64, 64, 64, 4, 4, false, 3)
 
-// conv2d_dw_finish adds the splits in their order, and beta dw.
+// conv2d_dw_finish adds the splits in their order, and beta dw. It reads eight before it adds: there may be hundreds.
 KERNEL(conv2d_dw_finish, 256, Conv2DParams) {
   GUARD(p);
   const i64 all = (i64)p.groups * p.yc * p.kh * p.kw * p.xc;
   for (i64 e = FIRST; e < all; e += STEP) {
     float v = 0;
-    for (int s = 0; s < p.splits; s++) v += p.part[s * all + e];
+    int s = 0;
+    for (; s + 8 <= p.splits; s += 8) {
+      float part[8];
+#pragma unroll
+      for (int i = 0; i < 8; i++) part[i] = p.part[(s + i) * all + e];
+#pragma unroll
+      for (int i = 0; i < 8; i++) v += part[i];
+    }
+    for (; s < p.splits; s++) v += p.part[s * all + e];
     if (p.beta != 0) v += p.beta * load<float>(p.y, p.yType, e);
     store<float>(p.y, p.yType, e, v);
   }

@@ -3,7 +3,7 @@
 import re
 import struct
 
-INFO = re.compile(r"^(ptxas info\b.*|ptxas \s*\..*|\s+\d+ bytes stack frame.*|Remark: The warnings can be suppressed.*)$")
+INFO = re.compile(r"^(ptxas info\b(?!.*Potential Performance Loss).*|ptxas \s*\..*|\s+\d+ bytes stack frame.*|Remark: The warnings can be suppressed.*)$")
 
 # The limits of one SM (CUDA C Programming Guide, "Technical Specifications per Compute Capability"): warps, blocks, shared
 # memory in KB, of which each block takes 1 KB for the system, and the granularity of shared memory. 64 K registers each.

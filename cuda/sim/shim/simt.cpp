@@ -43,14 +43,21 @@ static void resume(Fiber *f) {
 static Fiber *pop_ready() { return block.ready[block.head++ % (2 * MAX_THREADS)]; }
 static void push_ready(Fiber *f) { block.ready[block.tail++ % (2 * MAX_THREADS)] = f; }
 
+// parked are the threads that wait for something other than a barrier of the block or warp.
+static struct {
+  Fiber *fiber;
+  const void *what;
+} parked[MAX_THREADS];
+static unsigned parkeds, named[16];
+
 static void deadlock() {
   unsigned lanes = 0;
   for (unsigned w = 0; w * WARP < block.n; w++)
     for (int g = 0; g < block.warp[w].groups; g++) lanes += __builtin_popcount(block.warp[w].group[g].arrived);
   fail(LAUNCH_FAILED, "deadlock",
        "a barrier or warp collective that not all threads reach: of %u threads %u have ended, %u wait at __syncthreads, %u in a "
-       "warp collective",
-       block.n, block.done, block.waiters, lanes);
+       "warp collective, %u at a barrier of part of the block",
+       block.n, block.done, block.waiters, lanes, parkeds);
 }
 
 static void body() {
@@ -108,13 +115,6 @@ static void new_epoch() {
   block.epoch = ++block.clock;
   for (unsigned w = 0; w * WARP < block.n; w++) block.warp[w].phase = ++block.clock;
 }
-
-// parked are the threads that wait for something other than a barrier of the block or warp.
-static struct {
-  Fiber *fiber;
-  const void *what;
-} parked[MAX_THREADS];
-static unsigned parkeds, named[16];
 
 static void park(const void *what) {
   parked[parkeds++] = {current, what};
