@@ -150,8 +150,8 @@ func (d *Device) launchConv2D(c *conv2DPlan, q *conv2DParams) error {
 		}
 	} else {
 		k, grid, threads, shared := c.launch()
-		if c.path == convGroups && c.pass != convGradWeight {
-			grid[0] = uint32(c.groupsBlocks(int(grid[0]), d.gpu.processors))
+		if c.path == convPatch { // blocks have several tiles, so that one is fetched while another is multiplied
+			grid[0] = min(grid[0], uint32(partsOf(d.gpu.processors, int(c.p.Groups))))
 		}
 		if c.splits == 1 {
 			return launch(d, k, grid, threads, shared, q)
@@ -214,7 +214,7 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	if c.path == convPatch {
 		grid[0] = uint32(partsOf(rows, c.patch.high/128) * cols)
 		k, _ = c.patchKernel(c.patch)
-		return k, grid, 256, uint32(c.patch.shared(c))
+		return k, grid, 384, uint32(c.patch.shared(c))
 	}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
@@ -223,12 +223,11 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	case convTensor: // three stages of 64 bytes of k
 		of = &kConv2DTensor[c.typ][c.pass]
 		threads, shared = 128, uint32(3*64*(c.tileM+c.tileN))
-	case convGroups:
-		of, threads = &kConv2DGroups[c.typ][c.pass], 384
+	case convGroups: // three stages of 128 bytes of k, from a multiple of 1024 on
+		of = &kConv2DGroups[c.typ][c.pass]
+		threads, shared = 256, uint32(3*128*(c.tileM+c.tileN)+1024)
 		if c.pass == convGradWeight {
-			shared = uint32(c.weightShared())
-		} else {
-			shared = uint32(c.groupsShared())
+			threads, shared = 384, uint32(c.weightShared())
 		}
 	}
 	k = of.whole[tile]

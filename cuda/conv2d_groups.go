@@ -46,26 +46,6 @@ func (c *conv2DPlan) groupable() bool {
 		c.pass != convGradWeight
 }
 
-// groupsShared is the bytes of shared memory of a block of conv2d_wgmma.cu, from a multiple of 1024 on: stages of 64 of k, the
-// sums of two warpgroups with the places of their rows, the places of the rows that are gathered, and barriers.
-func (c *conv2DPlan) groupsShared() int {
-	stages := 6
-	if c.tileN == 128 {
-		stages = 4
-	}
-	return 1024 + stages*(128*(128+c.tileN)+16) + 2*(64*4*(c.tileN+8)+1024) + 2*128*16 + 16
-}
-
-// groupsBlocks is how many blocks share the parts of what is written: as many as processors, so that each has several and
-// writes one while it multiplies the next; where phases differ in work, more, which find their processors as they go.
-func (c *conv2DPlan) groupsBlocks(parts, processors int) int {
-	all := partsOf(processors, int(c.p.Groups)*c.phases)
-	if c.phases > 1 {
-		all = max(all, partsOf(parts, 4))
-	}
-	return min(parts, all)
-}
-
 // exchanged is the bytes of weights whose input and output channels have changed places.
 func (c *conv2DPlan) exchanged() int {
 	if c.path != convGroups && c.path != convPatch || c.pass != convGradInput {

@@ -29,10 +29,10 @@ type patch struct{ high, rows, slot int }
 const (
 	// patchStages is how many steps' weights are in shared memory.
 	patchStages = 4
-	// patchShared lets two blocks share a processor of compute capability 9.0.
-	patchShared = 113 << 10
-	// patchTaps is the fewest taps that are worth it.
-	patchTaps = 4
+	// patchSets is how many tiles' rows are.
+	patchSets = 4
+	// patchSteps is the fewest steps of a slice of channels: in the last of them the next slice is fetched.
+	patchSteps = 4
 )
 
 // stagePatch lets a convolution by warpgroups fetch the pixels of x once for all taps, where the kernels for that serve it.
@@ -58,9 +58,9 @@ func (c *conv2DPlan) stagePatch(x device.View) {
 // taps, and those of later pixels that are written lie behind those of earlier ones.
 func (c *conv2DPlan) patchable(x device.View) bool {
 	taps := c.kh * c.kw
-	narrow := c.xc > 16 && c.xc <= 32 && c.kw > 1 && taps < conv2DGroupsTaps
-	return c.path == convGroups && c.pass != convGradWeight && c.splits == 1 && taps >= patchTaps && (c.xc%64 == 0 || narrow) &&
-		c.p.StrideH == 1 && c.p.StrideW == 1 && c.yh <= c.xh && c.yw <= c.xw && x.CanReshape(x.Len()/x.D(3), x.D(3))
+	wide := c.xc%64 == 0 && taps >= patchSteps
+	narrow := c.xc > 16 && c.xc <= 32 && c.kw > 1 && taps < conv2DGroupsTaps && taps > 2*(patchSteps-1)
+	return c.path == convGroups && c.pass != convGradWeight && c.splits == 1 && (wide || narrow) && c.p.StrideH == 1 && c.p.StrideW == 1 && c.yh <= c.xh && c.yw <= c.xw && x.CanReshape(x.Len()/x.D(3), x.D(3))
 }
 
 // patchOf is the patch for blocks of high pixels: of them the first and the last, and between those, as far as the rows and
@@ -81,33 +81,21 @@ func (c *conv2DPlan) patchOf(high int) patch {
 	return q
 }
 
-// shared is the bytes of shared memory of a block: weights, zeros and pixels from a multiple of 1024 on, and later the sums
-// of 128 pixels and where they go.
+// shared is the bytes of shared memory of a block: weights, zeros, the sums of two warpgroups that are written at a time with
+// where they go, rows, barriers, and two patches, from a multiple of 1024 on.
 func (q patch) shared(c *conv2DPlan) int {
-	n := q.rows * 2 * q.slot
-	if c.xc > q.slot {
-		n *= 2
-	}
-	return 1024 + max(patchStages*128*c.tileN+128+n, 128*(4*(c.tileN+8)+8))
+	sums := 64*4*(min(c.tileN, 64)+8) + 1024
+	return 1024 + patchStages*128*c.tileN + 128 + 2*sums + patchSets*q.high*16 + 128 + 2*q.rows*2*q.slot
 }
 
-// cost compares patches: how often the processors have to begin with blocks, in halves of 256 pixels. Blocks that share a
-// processor wait for each other's reads of shared memory, and fetch weights more often.
+// cost compares patches by the time of the processor that has most blocks: large ones read less of shared memory.
 func (q patch) cost(c *conv2DPlan) int {
 	m, n, _ := c.product()
-	const processors = productBlocks / 2
-	blocks := partsOf(m, q.high) * partsOf(n, c.tileN) * int(c.p.Groups)
-	if q.high == 256 && c.tileN == 128 {
-		if c.xc <= q.slot { // the sums are written as long as they are made: somebody else has to multiply meanwhile
-			return 30 * partsOf(blocks, processors)
-		}
-		return 20 * partsOf(blocks, processors)
+	rounds := partsOf(partsOf(m, q.high)*partsOf(n, c.tileN)*int(c.p.Groups), productBlocks/2)
+	if q.high == 256 {
+		return 16 * rounds
 	}
-	if q.shared(c) > patchShared {
-		return 20 * partsOf(blocks, processors)
-	}
-	whole, rest := blocks/(2*processors), blocks%(2*processors)
-	return 22*whole + min(22, 13*partsOf(rest, processors))
+	return 9 * rounds
 }
 
 // patchKernel is the kernel that serves c with a patch, if there is one.

@@ -213,7 +213,7 @@ func TestConv2DPoolTiles(t *testing.T) {
 					q := p
 					for _, k := range [][2]int{{256, 128}, {128, 128}, {256, 64}, {256, 32}} {
 						if q.path, q.splits, q.tileN = convGroups, 1, k[1]; q.patchable(o.x) {
-							if _, ok := q.patchKernel(q.patchOf(k[0])); ok {
+							if _, ok := q.patchKernel(q.patchOf(k[0])); ok && q.patchOf(k[0]).shared(&q) <= sharedLimit(9, 0) {
 								tiles = append(tiles, tile{convPatch, k[0], k[1], true, 1})
 							}
 						}

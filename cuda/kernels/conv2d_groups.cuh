@@ -4,32 +4,39 @@
 #include "wgmma.cuh"
 
 #ifdef ACUMEN_WGMMA
-enum { THREADS = 256, BM = 128 };
+enum { BM = 128 };
 
 // Sums are those of a block, turned over in shared memory so that they are written in long stretches: a row of floats for
 // each pixel, of which 8 neighbours begin in different banks, and behind them what tells where they go.
 template <int BN, class PARTY> struct Sums {
   enum { ROWS = PARTY::SIZE / 2, PITCH = BN + 8, BYTES = ROWS * PITCH * 4, ALL = BYTES + ROWS * 8 };
 
-  static __device__ void turn(char *s, const float (&sum)[BN / 2]) {
+  // turn takes BN columns of a thread's sums, of which the first is number FROM.
+  template <int FROM = 0, int R> static __device__ void turn(char *s, const float (&sum)[R]) {
     const int lane = threadIdx.x % 32, row = PARTY::thread() / 32 * 16 + lane / 4;
     float *to = (float *)s + row * PITCH + lane % 4 * 2;
 #pragma unroll
     for (int j = 0; j < BN / 8; j++) {
-      *(float2 *)(to + j * 8) = make_float2(sum[4 * j], sum[4 * j + 1]);
-      *(float2 *)(to + j * 8 + 8 * PITCH) = make_float2(sum[4 * j + 2], sum[4 * j + 3]);
+      *(float2 *)(to + j * 8) = make_float2(sum[FROM + 4 * j], sum[FROM + 4 * j + 1]);
+      *(float2 *)(to + j * 8 + 8 * PITCH) = make_float2(sum[FROM + 4 * j + 2], sum[FROM + 4 * j + 3]);
     }
   }
 };
 
+// places tells where the rows of the sums go.
+template <class PARTY> __device__ inline const i64 *places(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &work, char *s) {
+  const int t = PARTY::thread();
+  i64 *at = (i64 *)s;
+  if (t < PARTY::SIZE / 2) at[t] = place(p, h, w, work.group, work.row * (PARTY::SIZE / 2) + t);
+  return at;
+}
+
 // write writes the sums, of which work.row counts so many rows. A thread has the same four channels of all its pixels.
 template <class T, int BN, class PARTY, bool GRAD>
-__device__ inline void write(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &work, char *s, Moments &moments) {
+__device__ inline void write(const Conv2DParams &p, const Work &work, const char *s, const i64 *at, Moments &moments) {
   typedef Sums<BN, PARTY> S;
   enum { APART = PARTY::SIZE / (BN / 4) };
   const int t = PARTY::thread();
-  i64 *at = (i64 *)(s + S::BYTES);
-  if (t < S::ROWS) at[t] = place(p, h, w, work.group, work.row * S::ROWS + t);
   PARTY::sync();
   const int col = t % (BN / 4) * 4, o = work.col * BN + col;
   const float *from = (const float *)s + col;

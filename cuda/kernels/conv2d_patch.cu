@@ -4,11 +4,53 @@
 // kernel has several taps: the pixels that a tile meets are fetched once, as a patch of neighbours in memory, and each tap
 // takes its own of them from shared memory to registers, as the first factor of wgmma. conv2d_wgmma.cu fetches them anew for
 // each tap. The gradient is given weights whose input and output channels have changed places.
+//
+// Of the three warpgroups of a block one fetches, weights into a ring of stages and patches into two places in turn, and two
+// multiply. A block does several tiles, and the first pixels of one are fetched while the one before it is multiplied.
 #include "conv2d_groups.cuh"
 
 #ifdef ACUMEN_WGMMA
-// A stage holds the weights of a step, 64 of k: SLOT channels of one or of two taps.
-enum { STAGES = 4, DEPTH = 64 };
+// A stage holds the weights of a step, 64 of k: SLOT channels of one or of two taps. LAG stages are under way at a time. The
+// places of a tile's rows are in one of SETS: they are used until its sums are written, which is after the patch has been
+// given back.
+enum { GROUP = 128, DEPTH = 64, STAGES = 4, LAG = 2, SETS = 4 };
+
+// Consumer is one of the warpgroups that multiply, by a barrier of its own.
+struct Consumer {
+  enum { SIZE = GROUP };
+  static __device__ int thread() { return threadIdx.x % GROUP; }
+  static __device__ void sync() { group_sync<GROUP>(threadIdx.x / GROUP); }
+};
+
+// Row is a pixel that is written: where it is in the patch, a bit for each tap that meets a pixel, and where it goes.
+struct Row {
+  int at;
+  u32 met;
+  i64 place;
+};
+
+// Ring is shared memory: stages, zeros for taps that meet no pixel, the sums of both consumers and where they go, rows,
+// barriers, and patches.
+template <int BN, int MT, int SLOT> struct Ring {
+  enum {
+    WRITTEN = BN < 64 ? BN : 64, // columns that are written at a time
+    STAGE = BN * 128, ROW = SLOT * 2, ZERO = STAGES * STAGE, SUMS = ZERO + 128, BUFFER = Sums<WRITTEN, Consumer>::BYTES + 1024,
+    ROWS = SUMS + 2 * BUFFER, BARS = ROWS + SETS * MT * BM * (int)sizeof(Row), PIXELS = BARS + 128
+  };
+  static_assert(Pooled<64, WRITTEN>::BYTES - Pooled<64, WRITTEN>::WINDOWS <= 1024 && BUFFER % 128 == 0, "what goes behind the sums fits");
+  char *s;
+  __device__ char *buffer(int consumer) const { return s + SUMS + consumer * BUFFER; }
+  __device__ Row *rows(int part) const { return (Row *)(s + ROWS) + part % SETS * (MT * BM); }
+  __device__ u64 *full(int stage) const { return (u64 *)(s + BARS) + stage; }
+  __device__ u64 *empty(int stage) const { return full(STAGES + stage); }
+  __device__ u64 *here(int patch) const { return full(2 * STAGES + patch % 2); }
+  __device__ u64 *free(int patch) const { return full(2 * STAGES + 2 + patch % 2); }
+  static __device__ int swap(int row) { return SLOT == 64 ? row & 7 : row >> 1 & 3; }
+  // pixel is where chunk col of a patch's row lies.
+  static __device__ int pixel(const Conv2DParams &p, int patch, int row, int col) {
+    return PIXELS + (patch % 2 * p.patch + row) * ROW + ((col ^ swap(row)) << 4);
+  }
+};
 
 // Tap walks over the taps of a kernel: column, number, and how far a tap lies from the pixel that is written.
 struct Tap {
@@ -19,60 +61,75 @@ struct Tap {
   }
 };
 
-template <class T, int BN, int MT, int SLOT, bool GRAD> struct Patch {
-  enum {
-    STAGE = BN * 128, TAPS = DEPTH / SLOT, ROW = SLOT * 2, CHUNKS = SLOT / 8, // of a pixel
-    PASS = THREADS / CHUNKS,                                                  // pixels that are fetched at once
-    ZERO = STAGES * STAGE, PIXELS = ZERO + 128,                               // where zeros lie, and the first patch
-    KS = MT == 2 ? 4 : 2, APART = THREADS / 8, COLS = BN / APART
-  };
-  char *s;
-  // Pixels that this thread fetches.
-  const T *source;
-  i64 apart;           // elements between one pass's and the next's
-  int low, line, to;   // the patch's first pixel, and this thread's next: which of the patch, and where it is put
-  bool there;          // its channels
-  // Pixels that lanes give to ldmatrix: where they are in the patch, and a bit for each tap that meets one.
-  int at[MT];
-  u32 met[MT];
-  // Weights of this thread's chunks.
+// Place is a stage, and the parity of its turn.
+struct Place {
+  int stage;
+  u32 parity;
+  __device__ void next() {
+    stage = stage + 1 & STAGES - 1;
+    parity ^= stage == 0;
+  }
+};
+
+// Parts are a block's tiles of what is written: how many, the steps of a slice of channels, the slices.
+template <int MT, int SLOT> struct Parts {
+  int n, each, slices;
+  u32 rows;
+  __device__ explicit Parts(const Conv2DParams &p) {
+    rows = ((u32)p.images * p.yh * p.yw + MT * BM - 1) / (MT * BM);
+    n = ((int)rows * p.cols - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x;
+    each = (p.kh * p.kw * SLOT + DEPTH - 1) / DEPTH, slices = SLOT == DEPTH ? p.xc / DEPTH : 1;
+  }
+  __device__ Work part(const Conv2DParams &p, int i) const {
+    const u32 at = blockIdx.x + i * gridDim.x, row = at / (u32)p.cols;
+    return {(int)row, (int)(at - row * p.cols), (int)blockIdx.y, 0};
+  }
+};
+
+template <class T, int BN, int MT, int SLOT, bool GRAD> struct Producer {
+  typedef Ring<BN, MT, SLOT> R;
+  enum { TAPS = DEPTH / SLOT, CHUNKS = SLOT / 8, PASS = GROUP / CHUNKS, APART = GROUP / 8, COLS = BN / APART };
+  const R ring;
+  const T *source;   // of this thread's next pixel
+  int low, line, to; // the patch's first pixel, and this thread's next: which of the patch, and where it is put
   const T *weights;
   int across, left, tap; // elements between rows, rows that are there, tap
 
-  static __device__ int swap(int row) { return SLOT == 64 ? row & 7 : row >> 1 & 3; }
+  __device__ explicit Producer(const R &r) : ring(r) {}
 
-  __device__ void open(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &b, char *shared) {
-    s = shared;
-    const int up = min(h.offset, h.offset + (p.kh - 1) * h.apart), back = min(w.offset, w.offset + (p.kw - 1) * w.apart);
+  // find finds the rows of part i.
+  __device__ void find(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &b, int i) {
     const Pixel first = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT));
+    const int up = min(h.offset, h.offset + (p.kh - 1) * h.apart), back = min(w.offset, w.offset + (p.kw - 1) * w.apart);
     low = ((int)first.image * p.xh + first.i + up) * p.xw + first.j + back;
-    apart = (i64)PASS * p.xCol;
-    there = SLOT == DEPTH || threadIdx.x % CHUNKS * 8 < p.xc;
-    const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane % 16;
-#pragma unroll
-    for (int m = 0; m < MT; m++) {
-      const Pixel px = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT) + m * BM + row);
-      at[m] = ((int)px.image * p.xh + px.i) * p.xw + px.j - low;
+    Row *rows = ring.rows(i);
+#pragma unroll 1
+    for (int m = threadIdx.x % GROUP; m < BM * MT; m += GROUP) {
+      const Pixel px = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT) + m);
+      Row row = {((int)px.image * p.xh + px.i) * p.xw + px.j - low, 0, -1};
       u32 cols = 0;
-      met[m] = 0;
 #pragma unroll 1
       for (int t = 0; t < p.kw; t++) cols |= (u32)((u32)(px.j + w.offset + t * w.apart) < (u32)p.xw) << t;
 #pragma unroll 1
       for (int t = 0; t < p.kh; t++)
-        if ((u32)(px.i + h.offset + t * h.apart) < (u32)p.xh) met[m] |= cols << t * p.kw;
-      if (px.image >= (u32)p.images) met[m] = 0;
+        if ((u32)(px.i + h.offset + t * h.apart) < (u32)p.xh) row.met |= cols << t * p.kw;
+      if (px.image < (u32)p.images) row.place = px.image * p.yImage + (i64)px.i * p.yRow + (i64)px.j * p.yCol + b.group * p.yc;
+      else row.met = 0;
+      rows[m] = row;
     }
-    const int col = threadIdx.x % 8 * 8, o = b.col * BN + threadIdx.x / 8, c = col % SLOT;
+  }
+
+  // open goes to the first weights of a part.
+  __device__ void open(const Conv2DParams &p, const Work &b) {
+    const int thread = threadIdx.x % GROUP, col = thread % 8 * 8, o = b.col * BN + thread / 8, c = col % SLOT;
     tap = col / SLOT;
     across = APART * p.kh * p.kw * p.xc, left = c < p.xc ? p.yc - o : 0;
     weights = (const T *)p.w + (((i64)b.group * p.yc + o) * p.kh * p.kw + tap) * p.xc + c;
-    if (threadIdx.x < 8) *(uint4 *)(s + ZERO + threadIdx.x * 16) = make_uint4(0, 0, 0, 0);
   }
 
-  // fetch_weights sends those of the next step to a stage.
   __device__ void fetch_weights(const Conv2DParams &p, int stage) {
-    char *place = s + stage * STAGE + wgmma_place(threadIdx.x / 8, threadIdx.x % 8);
-    const int taps = p.kh * p.kw, rows = tap < taps ? left : 0;
+    const int thread = threadIdx.x % GROUP, taps = p.kh * p.kw, rows = tap < taps ? left : 0;
+    char *place = ring.s + stage * R::STAGE + wgmma_place(thread / 8, thread % 8);
 #pragma unroll
     for (int a = 0; a < COLS; a++) cp_async<16>(place + a * APART * 128, weights + a * across, a * APART < rows ? 16 : 0);
     tap += TAPS, weights += TAPS * p.xc;
@@ -80,116 +137,204 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> struct Patch {
   }
 
   // turn goes to the first pixel of a patch, of channels from c on.
-  __device__ void turn(const Conv2DParams &p, const Work &b, int patch, int c) {
-    const int col = threadIdx.x % CHUNKS;
-    line = threadIdx.x / CHUNKS;
-    to = PIXELS + (patch * p.patch + line) * ROW + ((col ^ swap(line)) << 4);
-    source = (const T *)p.x + (i64)(low + line) * p.xCol + b.group * p.xc + c + col * 8;
+  __device__ void turn(const Conv2DParams &p, int patch, int c) {
+    const int thread = threadIdx.x % GROUP, col = thread % CHUNKS;
+    line = thread / CHUNKS;
+    to = R::pixel(p, patch, line, col);
+    source = (const T *)p.x + (i64)(low + line) * p.xCol + (int)blockIdx.y * p.xc + c + col * 8;
   }
 
   // fetch_pixels sends passes of pixels to a patch.
   __device__ void fetch_pixels(const Conv2DParams &p, int passes) {
     const u32 all = p.images * p.xh * p.xw;
-#pragma unroll 1
+    const bool there = SLOT == DEPTH || threadIdx.x % CHUNKS * 8 < p.xc;
+#pragma unroll 2
     for (; passes > 0 && line < p.patch; passes--) {
-      cp_async<16>(s + to, source, there && (u32)(low + line) < all ? 16 : 0);
-      line += PASS, to += PASS * ROW, source += apart;
+      cp_async<16>(ring.s + to, source, there && (u32)(low + line) < all ? 16 : 0);
+      line += PASS, to += PASS * R::ROW, source += (i64)PASS * p.xCol;
     }
   }
 
-  // load gives the fragments of the pixels of tile m for KS steps of 16 of k from the first on.
-  __device__ void load(unsigned (&f)[KS][4], const Conv2DParams &p, const Taps &h, const Taps &w, int m, int first, int patch, Tap tap) {
-    const int half = threadIdx.x % 32 / 16;
-    int place = 0;
-#pragma unroll
-    for (int k = 0; k < KS; k++) {
-      const int in = (first + k) * 16 % SLOT / 8; // the chunk of the slot
-      if (in == 0 && first + k > 0) tap.next(p, h, w);
-      if (k == 0 || in == 0) {
-        const int row = at[m] + tap.shift;
-        place = met[m] >> tap.number & 1 ? PIXELS + (patch * p.patch + row) * ROW + ((half ^ swap(row)) << 4) : (int)ZERO;
+  __device__ void run(const Conv2DParams &p, const Taps &h, const Taps &w) {
+    const Parts<MT, SLOT> parts(p);
+    const int passes = (p.patch + PASS - 1) / PASS, shares = parts.each - LAG - 1, share = (passes + shares - 1) / shares;
+    const int patches = parts.n * parts.slices;
+    auto arrive = [&](u64 *bar) {
+      __syncwarp();
+      if (threadIdx.x % 32 == 0) phase_arrive(bar);
+    };
+    Place fill = {0, 0}, told = {0, 0};
+    int patch = 0, ends = 0, under = 0; // ends: so many groups of copies on, the latest patch is there
+    auto tell = [&]() {
+      wgmma_see();
+      if (--ends == 0) arrive(ring.here(patch));
+      arrive(ring.full(told.stage));
+      told.next(), under--;
+    };
+    find(p, h, w, parts.part(p, 0), 0);
+    turn(p, 0, 0);
+    fetch_pixels(p, passes);
+    ends = 1;
+    int slice = 0;      // of the latest patch
+    bool ahead = false; // there is a patch after that of these steps
+    for (int i = 0; i < parts.n; i++) {
+      open(p, parts.part(p, i));
+#pragma unroll 1
+      for (int t = 0, step = 0; t < parts.slices * parts.each; t++) {
+        phase_wait(ring.empty(fill.stage), fill.parity ^ 1);
+        fetch_weights(p, fill.stage);
+        // The next patch takes the place of the one before this, which is given back when all the stages of its steps have been:
+        // they must have been told.
+        if (step == 0) ahead = patch + 1 < patches;
+        if (ahead) {
+          if (step == 0 && slice + 1 == parts.slices) find(p, h, w, parts.part(p, i + 1), i + 1);
+          if (step == LAG + 1) {
+            patch++;
+            if (++slice == parts.slices) slice = 0;
+            phase_wait(ring.free(patch), (patch >> 1 & 1) ^ 1);
+            turn(p, patch, slice * DEPTH);
+          }
+          if (step > LAG) fetch_pixels(p, share);
+          if (step == parts.each - 1) ends = under + 1;
+        }
+        cp_async_commit();
+        fill.next();
+        if (++under > LAG) {
+          cp_async_wait<LAG>();
+          tell();
+        }
+        if (++step == parts.each) step = 0;
       }
-      ldmatrix_x4(f[k], s + (place ^ in << 4));
     }
+    cp_async_wait_all();
+    while (under > 0) tell();
   }
 };
 
-template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void images(const Conv2DParams &p, char *shared) {
-  typedef Patch<T, BN, MT, SLOT, GRAD> P;
-  enum { KS = P::KS, TAPS = P::TAPS };
-  char *s = shared + (-(u64)shared & 1023);
-  const Taps h = rows_of<GRAD>(p), w = cols_of<GRAD>(p);
-  const Work work = work_of(p);
-  P patch;
-  patch.open(p, h, w, work, s);
-  const int each = (p.kh * p.kw + TAPS - 1) / TAPS, slices = SLOT == DEPTH ? p.xc / DEPTH : 1, steps = slices * each;
-  // The next slice's pixels are fetched in the steps of this one, but for the last two, whose copies come too late for the
-  // fragments that are loaded a step ahead.
-  const int passes = (p.patch + P::PASS - 1) / P::PASS, share = (passes + each - 3) / max(each - 2, 1);
-  patch.turn(p, work, 0, 0);
-  patch.fetch_pixels(p, passes);
-  patch.fetch_weights(p, 0);
-  cp_async_commit();
-  if (steps > 1) patch.fetch_weights(p, 1);
-  cp_async_commit();
-  float sum[MT][BN / 2];
+// load gives the fragments of the pixels of a row of lanes for KS steps of 16 of k from the first on.
+template <class R, int KS, int SLOT> __device__ inline void load(unsigned (&f)[KS][4], const Conv2DParams &p, const Taps &h, const Taps &w, const R &ring, int at, u32 met, int first, int patch, Tap tap) {
+  const int half = threadIdx.x % 32 / 16;
+  int place = 0;
 #pragma unroll
-  for (int m = 0; m < MT; m++)
-#pragma unroll
-    for (int i = 0; i < BN / 2; i++) sum[m][i] = 0;
-  unsigned f[2][KS][4];
-  const Tap zero = {0, 0, h.offset * p.xw + w.offset};
-  Tap tap = zero;
-  int use = 0, now = 0, slice = 0; // the step's number in its slice
-  cp_async_wait<1>();
-  wgmma_see();
-  __syncthreads();
-  patch.load(f[0], p, h, w, 0, 0, 0, tap);
-#pragma unroll 1
-  for (int t = 0; t < steps; t++) {
-    if (t) {
-      cp_async_wait<1>();
-      wgmma_see();
-      __syncthreads(); // the step's weights are there for all, and nobody uses those of the step before the last
-    }
-    const u64 cols = wgmma_matrix(s + use * P::STAGE);
-#pragma unroll
-    for (int u = 0; u < 2; u++) {
-      wgmma_open();
-#pragma unroll
-      for (int k = 0; k < KS; k++) wgmma_rows<false>(T(), sum[MT == 2 ? u : 0], f[u][k], cols + 2 * (MT == 2 ? k : u * 2 + k));
-      wgmma_commit();
-      wgmma_wait<1>(); // the fragments of those before may change
-      if (u == 0) {
-        patch.load(f[1], p, h, w, MT - 1, MT == 2 ? 0 : 2, slice & 1, tap);
-        if (t + 2 < steps) patch.fetch_weights(p, use ^ 2);
-        if (SLOT == DEPTH && slice + 1 < slices) {
-          if (now == 0) patch.turn(p, work, slice + 1 & 1, (slice + 1) * DEPTH);
-          if (now < each - 2) patch.fetch_pixels(p, share);
-        }
-        cp_async_commit();
-        for (int e = 0; e < TAPS; e++) tap.next(p, h, w);
-        if (++now == each) now = 0, tap = zero, slice++;
-      } else if (t + 1 < steps) {
-        patch.load(f[0], p, h, w, 0, 0, slice & 1, tap);
-      }
-    }
-    use = use + 1 & 3;
+  for (int k = 0; k < KS; k++) {
+    const int in = (first + k) * 16 % SLOT / 8; // the chunk of the slot
+    if (in == 0 && first + k > 0) tap.next(p, h, w);
+    if (k == 0 || in == 0) place = met >> tap.number & 1 ? R::pixel(p, patch, at + tap.shift, half) : (int)R::ZERO;
+    ldmatrix_x4(f[k], ring.s + (place ^ in << 4));
   }
-  cp_async_wait_all();
-  wgmma_wait<0>();
+}
+
+template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void consume(const Conv2DParams &p, const Taps &h, const Taps &w, const Ring<BN, MT, SLOT> &ring) {
+  typedef Ring<BN, MT, SLOT> R;
+  enum { TAPS = DEPTH / SLOT, KS = MT == 2 ? 4 : 2, WRITTEN = R::WRITTEN };
+  const Parts<MT, SLOT> parts(p);
+  const int me = threadIdx.x / GROUP - 1, lane = threadIdx.x % 32, first = me * MT * 64; // its rows
+  char *buffer = ring.buffer(me);
+  auto arrive = [&](u64 *bar) {
+    __syncwarp();
+    if (lane == 0) phase_arrive(bar);
+  };
+  const Tap zero = {0, 0, h.offset * p.xw + w.offset};
+  Place from = {0, 0};
+  int patch = 0;
+#pragma unroll 1
+  for (int i = 0; i < parts.n; i++) {
+    float sum[MT][BN / 2];
 #pragma unroll
-  for (int m = 0; m < MT; m++) wgmma_hold(sum[m]);
+    for (int m = 0; m < MT; m++)
 #pragma unroll
-  for (int m = 0; m < MT; m++) {
-    const Work tile = {work.row * MT + m, work.col, work.group, 0};
-    if (m && (i64)tile.row * BM >= (i64)p.images * p.yh * p.yw) break;
-    __syncthreads();
-    Sums<BN, Whole<THREADS>>::turn(s, sum[m]);
-    Moments moments;
-    if (!GRAD && p.pool) pool<T, BN, Whole<THREADS>>(p, tile, s, moments);
-    else write<T, BN, Whole<THREADS>, GRAD>(p, h, w, tile, s, moments);
-    if (!GRAD && p.moments) join_moments<BN, Whole<THREADS>>(p, tile, s, moments);
+      for (int e = 0; e < BN / 2; e++) sum[m][e] = 0;
+    unsigned f[2][KS][4];
+    int at[MT];
+    u32 met[MT];
+    phase_wait(ring.here(patch), patch >> 1 & 1);
+#pragma unroll
+    for (int m = 0; m < MT; m++) {
+      const Row &row = ring.rows(i)[first + m * 64 + Consumer::thread() / 32 * 16 + lane % 16];
+      at[m] = row.at, met[m] = row.met;
+    }
+    Tap tap = zero;
+    load<R, KS, SLOT>(f[0], p, h, w, ring, at[0], met[0], 0, patch, tap);
+    int before = -1;
+    const int steps = parts.slices * parts.each;
+#pragma unroll 1
+    for (int t = 0, step = 0; t < steps; t++) {
+      phase_wait(ring.full(from.stage), from.parity);
+      const u64 cols = wgmma_matrix(ring.s + from.stage * R::STAGE);
+#pragma unroll
+      for (int u = 0; u < 2; u++) {
+        wgmma_open();
+#pragma unroll
+        for (int k = 0; k < KS; k++) wgmma_rows<false>(T(), sum[MT == 2 ? u : 0], f[u][k], cols + 2 * (MT == 2 ? k : u * 2 + k));
+        wgmma_commit();
+        wgmma_wait<1>(); // the fragments of those before may change
+        if (u == 0) {
+          if (before >= 0) arrive(ring.empty(before));
+          load<R, KS, SLOT>(f[1], p, h, w, ring, at[MT - 1], met[MT - 1], MT == 2 ? 0 : 2, patch, tap);
+#pragma unroll
+          for (int e = 0; e < TAPS; e++) tap.next(p, h, w);
+          if (++step == parts.each) {
+            arrive(ring.free(patch++));
+            step = 0, tap = zero;
+          }
+        } else if (t + 1 < steps) {
+          if (step == 0) phase_wait(ring.here(patch), patch >> 1 & 1);
+          load<R, KS, SLOT>(f[0], p, h, w, ring, at[0], met[0], 0, patch, tap);
+        }
+      }
+      before = from.stage;
+      from.next();
+    }
+    wgmma_wait<0>();
+    arrive(ring.empty(before));
+#pragma unroll
+    for (int m = 0; m < MT; m++) wgmma_hold(sum[m]);
+    const Work work = parts.part(p, i);
+    i64 *places = (i64 *)(buffer + Sums<WRITTEN, Consumer>::BYTES);
+#pragma unroll
+    for (int c = 0; c < BN / WRITTEN; c++) {
+      Work part = {0, work.col * (BN / WRITTEN) + c, work.group, 0};
+      Moments moments;
+#pragma unroll
+      for (int m = 0; m < MT; m++) {
+        part.row = (work.row * 2 + me) * MT + m;
+        Consumer::sync(); // nobody reads the buffer any more
+        if (c == 0) Sums<WRITTEN, Consumer>::template turn<0>(buffer, sum[m]);
+        else Sums<WRITTEN, Consumer>::template turn<(BN > WRITTEN ? WRITTEN / 2 : 0)>(buffer, sum[m]);
+        if (!GRAD && p.pool) {
+          pool<T, WRITTEN, Consumer>(p, part, buffer, moments);
+        } else {
+          if (Consumer::thread() < 64) places[Consumer::thread()] = ring.rows(i)[first + m * 64 + Consumer::thread()].place;
+          write<T, WRITTEN, Consumer, GRAD>(p, part, buffer, places, moments);
+        }
+      }
+      part.row = work.row * 2 + me;
+      if (!GRAD && p.moments && (i64)part.row * MT * 64 < (i64)p.images * p.yh * p.yw) join_moments<WRITTEN, Consumer>(p, part, buffer, moments);
+    }
+  }
+}
+
+template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void images(const Conv2DParams &p, char *shared) {
+  typedef Ring<BN, MT, SLOT> R;
+  const R ring = {shared + (-(u64)shared & 1023)};
+  const Taps h = rows_of<GRAD>(p), w = cols_of<GRAD>(p);
+  const int t = threadIdx.x;
+  if (t < STAGES) {
+    phase_init(ring.full(t), GROUP / 32);
+    phase_init(ring.empty(t), 2 * GROUP / 32);
+  }
+  if (t < 2) {
+    phase_init(ring.here(t), GROUP / 32);
+    phase_init(ring.free(t), 2 * GROUP / 32);
+  }
+  if (t < 8) *(uint4 *)(ring.s + R::ZERO + t * 16) = make_uint4(0, 0, 0, 0);
+  __syncthreads();
+  if (t < GROUP) {
+    registers_less<88>();
+    Producer<T, BN, MT, SLOT, GRAD>(ring).run(p, h, w);
+  } else {
+    registers_more<208>();
+    consume<T, BN, MT, SLOT, GRAD>(p, h, w, ring);
   }
 }
 #define BODY(T, BN, MT, SLOT, GRAD) \
@@ -200,22 +345,20 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
 #define BODY(T, BN, MT, SLOT, GRAD) // other GPUs have conv2d_mma_*.cu
 #endif
 
-// Two blocks share a processor where registers and shared memory allow it, so that one multiplies while the other waits or
-// writes.
 #ifdef ACUMEN_SIM
-#define SHARERS(n) 256
+#define ALONE 384
 #else
-#define SHARERS(n) 256, n
+#define ALONE 384, 1
 #endif
 
-#define PATCH(pass, suffix, T, GRAD)                                                                   \
-  KERNEL(pass##_##suffix##_256x128, SHARERS(1), Conv2DParams) { BODY(T, 128, 2, 64, GRAD) }            \
-  KERNEL(pass##_##suffix##_128x128, SHARERS(2), Conv2DParams) { BODY(T, 128, 1, 64, GRAD) }            \
-  KERNEL(pass##_##suffix##_256x64, SHARERS(2), Conv2DParams) { BODY(T, 64, 2, 64, GRAD) }              \
-  KERNEL(pass##_##suffix##_256x32, SHARERS(2), Conv2DParams) { BODY(T, 32, 2, 64, GRAD) }              \
-  KERNEL(pass##_narrow_##suffix##_128x128, SHARERS(2), Conv2DParams) { BODY(T, 128, 1, 32, GRAD) }     \
-  KERNEL(pass##_narrow_##suffix##_256x64, SHARERS(2), Conv2DParams) { BODY(T, 64, 2, 32, GRAD) }       \
-  KERNEL(pass##_narrow_##suffix##_256x32, SHARERS(2), Conv2DParams) { BODY(T, 32, 2, 32, GRAD) }
+#define PATCH(pass, suffix, T, GRAD)                                                                  \
+  KERNEL(pass##_##suffix##_256x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 64, GRAD) }            \
+  KERNEL(pass##_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 1, 64, GRAD) }            \
+  KERNEL(pass##_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 2, 64, GRAD) }              \
+  KERNEL(pass##_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 2, 64, GRAD) }              \
+  KERNEL(pass##_narrow_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 1, 32, GRAD) }     \
+  KERNEL(pass##_narrow_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 2, 32, GRAD) }       \
+  KERNEL(pass##_narrow_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 2, 32, GRAD) }
 
 PATCH(conv2d_patch, f16, f16, false)
 PATCH(conv2d_patch, bf16, bf16, false)
