@@ -213,8 +213,7 @@ func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint3
 	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
 	if c.path == convPatch {
 		grid[0] = uint32(partsOf(rows, c.patch.high/128) * cols)
-		k, _ = c.patchKernel(c.patch)
-		return k, grid, 384, uint32(c.patch.shared(c))
+		return c.patchKernel(), grid, 384, uint32(c.patch.shared(c))
 	}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]

@@ -4,6 +4,9 @@ import "github.com/acumen-ml/acumen/device"
 
 const conv2DPatchFile = "conv2d_patch"
 
+// patchTiles are pixels and channels of a tile.
+var patchTiles = [][2]int{{128, 128}, {256, 64}, {256, 32}}
+
 // kConv2DPatch are the kernels by type and pass: whole for slots of 64 channels, single for those of 32.
 var kConv2DPatch = conv2DPatchKernels()
 
@@ -13,10 +16,7 @@ func conv2DPatchKernels() (k [device.BF16 + 1][2]conv2DKernels) {
 			of := func(form string, tiles ...[2]int) map[[2]int]kernelID {
 				return conv2DKernelsOf(conv2DPatchFile, name+form, typ.String(), tiles, nil).whole
 			}
-			k[typ][pass] = conv2DKernels{
-				whole:  of("", [2]int{256, 128}, [2]int{128, 128}, [2]int{256, 64}, [2]int{256, 32}),
-				single: of("_narrow", [2]int{128, 128}, [2]int{256, 64}, [2]int{256, 32}),
-			}
+			k[typ][pass] = conv2DKernels{of("", patchTiles...), of("_narrow", patchTiles...)}
 		}
 	}
 	return k
@@ -35,22 +35,16 @@ const (
 	patchSteps = 4
 )
 
-// stagePatch lets a convolution by warpgroups fetch the pixels of x once for all taps, where the kernels for that serve it.
+// stagePatch lets a convolution by warpgroups fetch the pixels of x once for all taps, where the kernels for that serve it and
+// every processor of a large GPU has work.
 func (c *conv2DPlan) stagePatch(x device.View) {
 	if !c.patchable(x) {
 		return
 	}
-	best, least := patch{}, 0
-	for _, high := range []int{256, 128} {
-		q := c.patchOf(high)
-		if _, ok := c.patchKernel(q); ok && q.shared(c) <= sharedLimit(9, 0) {
-			if cost := q.cost(c); best.high == 0 || cost < least {
-				best, least = q, cost
-			}
-		}
-	}
-	if best.high > 0 {
-		c.path, c.patch = convPatch, best
+	q := c.patchOf()
+	m, n, _ := c.product()
+	if q.shared(c) <= sharedLimit(9, 0) && partsOf(m, q.high)*partsOf(n, c.tileN)*int(c.p.Groups) >= productBlocks/2 {
+		c.path, c.patch = convPatch, q
 	}
 }
 
@@ -65,8 +59,12 @@ func (c *conv2DPlan) patchable(x device.View) bool {
 
 // patchOf is the patch for blocks of high pixels: of them the first and the last, and between those, as far as the rows and
 // images that are written are shorter than those that are read, all that lies at the ends.
-func (c *conv2DPlan) patchOf(high int) patch {
-	q := patch{high: high, slot: 64}
+func (c *conv2DPlan) patchOf() patch {
+	q := patch{high: 256, slot: 64}
+	if c.tileN == 128 {
+		q.high = 128
+	}
+	high := q.high
 	if c.xc%64 != 0 {
 		q.slot = 32
 	}
@@ -88,22 +86,11 @@ func (q patch) shared(c *conv2DPlan) int {
 	return 1024 + patchStages*128*c.tileN + 128 + 2*sums + patchSets*q.high*16 + 128 + 2*q.rows*2*q.slot
 }
 
-// cost compares patches by the time of the processor that has most blocks: large ones read less of shared memory.
-func (q patch) cost(c *conv2DPlan) int {
-	m, n, _ := c.product()
-	rounds := partsOf(partsOf(m, q.high)*partsOf(n, c.tileN)*int(c.p.Groups), productBlocks/2)
-	if q.high == 256 {
-		return 16 * rounds
-	}
-	return 9 * rounds
-}
-
-// patchKernel is the kernel that serves c with a patch, if there is one.
-func (c *conv2DPlan) patchKernel(q patch) (k kernelID, ok bool) {
+// patchKernel is the kernel that serves c with its patch.
+func (c *conv2DPlan) patchKernel() kernelID {
 	of := kConv2DPatch[c.typ][c.pass].whole
-	if q.slot == 32 {
+	if c.patch.slot == 32 {
 		of = kConv2DPatch[c.typ][c.pass].single
 	}
-	k, ok = of[[2]int{q.high, c.tileN}]
-	return k, ok
+	return of[[2]int{c.patch.high, c.tileN}]
 }

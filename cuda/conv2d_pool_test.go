@@ -211,9 +211,9 @@ func TestConv2DPoolTiles(t *testing.T) {
 						tiles = append(tiles, tile{convGroups, k[0], k[1], true, 1}, tile{convGroups, k[0], k[1], true, 3})
 					}
 					q := p
-					for _, k := range [][2]int{{256, 128}, {128, 128}, {256, 64}, {256, 32}} {
+					for _, k := range patchTiles {
 						if q.path, q.splits, q.tileN = convGroups, 1, k[1]; q.patchable(o.x) {
-							if _, ok := q.patchKernel(q.patchOf(k[0])); ok && q.patchOf(k[0]).shared(&q) <= sharedLimit(9, 0) {
+							if q.patchOf().shared(&q) <= sharedLimit(9, 0) {
 								tiles = append(tiles, tile{convPatch, k[0], k[1], true, 1})
 							}
 						}
@@ -223,7 +223,7 @@ func TestConv2DPoolTiles(t *testing.T) {
 					q := p
 					q.path, q.tileM, q.tileN, q.whole, q.splits = k.path, k.m, k.n, k.whole, k.splits
 					if k.path == convPatch {
-						q.tileM, q.patch = 128, q.patchOf(k.m)
+						q.tileM, q.patch = 128, q.patchOf()
 					}
 					for _, v := range present(o.y, o.idx, o.mean, o.variance) {
 						e.d.Fill(v, 55)

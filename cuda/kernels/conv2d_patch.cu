@@ -6,7 +6,7 @@
 // each tap. The gradient is given weights whose input and output channels have changed places.
 //
 // Of the three warpgroups of a block one fetches, weights into a ring of stages and patches into two places in turn, and two
-// multiply. A block does several tiles, and the first pixels of one are fetched while the one before it is multiplied.
+// multiply, each every other tile of the block's, so that one writes its sums while the other multiplies.
 #include "conv2d_groups.cuh"
 
 #ifdef ACUMEN_WGMMA
@@ -35,16 +35,17 @@ template <int BN, int MT, int SLOT> struct Ring {
   enum {
     WRITTEN = BN < 64 ? BN : 64, // columns that are written at a time
     STAGE = BN * 128, ROW = SLOT * 2, ZERO = STAGES * STAGE, SUMS = ZERO + 128, BUFFER = Sums<WRITTEN, Consumer>::BYTES + 1024,
-    ROWS = SUMS + 2 * BUFFER, BARS = ROWS + SETS * MT * BM * (int)sizeof(Row), PIXELS = BARS + 128
+    HIGH = 64 * MT, ROWS = SUMS + 2 * BUFFER, BARS = ROWS + SETS * HIGH * (int)sizeof(Row), PIXELS = BARS + 128
   };
   static_assert(Pooled<64, WRITTEN>::BYTES - Pooled<64, WRITTEN>::WINDOWS <= 1024 && BUFFER % 128 == 0, "what goes behind the sums fits");
   char *s;
   __device__ char *buffer(int consumer) const { return s + SUMS + consumer * BUFFER; }
-  __device__ Row *rows(int part) const { return (Row *)(s + ROWS) + part % SETS * (MT * BM); }
+  __device__ Row *rows(int part) const { return (Row *)(s + ROWS) + part % SETS * HIGH; }
   __device__ u64 *full(int stage) const { return (u64 *)(s + BARS) + stage; }
   __device__ u64 *empty(int stage) const { return full(STAGES + stage); }
   __device__ u64 *here(int patch) const { return full(2 * STAGES + patch % 2); }
   __device__ u64 *free(int patch) const { return full(2 * STAGES + 2 + patch % 2); }
+  __device__ u64 *turn(int consumer) const { return full(2 * STAGES + 4 + consumer); }
   static __device__ int swap(int row) { return SLOT == 64 ? row & 7 : row >> 1 & 3; }
   // pixel is where chunk col of a patch's row lies.
   static __device__ int pixel(const Conv2DParams &p, int patch, int row, int col) {
@@ -65,6 +66,7 @@ struct Tap {
 struct Place {
   int stage;
   u32 parity;
+  __device__ explicit Place(int n) : stage(n % STAGES), parity(n / STAGES & 1) {}
   __device__ void next() {
     stage = stage + 1 & STAGES - 1;
     parity ^= stage == 0;
@@ -76,7 +78,7 @@ template <int MT, int SLOT> struct Parts {
   int n, each, slices;
   u32 rows;
   __device__ explicit Parts(const Conv2DParams &p) {
-    rows = ((u32)p.images * p.yh * p.yw + MT * BM - 1) / (MT * BM);
+    rows = ((u32)p.images * p.yh * p.yw + 64 * MT - 1) / (64 * MT);
     n = ((int)rows * p.cols - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x;
     each = (p.kh * p.kw * SLOT + DEPTH - 1) / DEPTH, slices = SLOT == DEPTH ? p.xc / DEPTH : 1;
   }
@@ -99,13 +101,13 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> struct Producer {
 
   // find finds the rows of part i.
   __device__ void find(const Conv2DParams &p, const Taps &h, const Taps &w, const Work &b, int i) {
-    const Pixel first = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT));
+    const Pixel first = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * R::HIGH);
     const int up = min(h.offset, h.offset + (p.kh - 1) * h.apart), back = min(w.offset, w.offset + (p.kw - 1) * w.apart);
     low = ((int)first.image * p.xh + first.i + up) * p.xw + first.j + back;
     Row *rows = ring.rows(i);
 #pragma unroll 1
-    for (int m = threadIdx.x % GROUP; m < BM * MT; m += GROUP) {
-      const Pixel px = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * (BM * MT) + m);
+    for (int m = threadIdx.x % GROUP; m < R::HIGH; m += GROUP) {
+      const Pixel px = pixel_of<GRAD ? 0 : 8>(p, h, w, (u32)b.row * R::HIGH + m);
       Row row = {((int)px.image * p.xh + px.i) * p.xw + px.j - low, 0, -1};
       u32 cols = 0;
 #pragma unroll 1
@@ -163,7 +165,7 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> struct Producer {
       __syncwarp();
       if (threadIdx.x % 32 == 0) phase_arrive(bar);
     };
-    Place fill = {0, 0}, told = {0, 0};
+    Place fill(0), told(0);
     int patch = 0, ends = 0, under = 0; // ends: so many groups of copies on, the latest patch is there
     auto tell = [&]() {
       wgmma_see();
@@ -211,105 +213,109 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> struct Producer {
   }
 };
 
-// load gives the fragments of the pixels of a row of lanes for KS steps of 16 of k from the first on.
-template <class R, int KS, int SLOT> __device__ inline void load(unsigned (&f)[KS][4], const Conv2DParams &p, const Taps &h, const Taps &w, const R &ring, int at, u32 met, int first, int patch, Tap tap) {
+// load gives the fragments of a step of the pixel of a row of lanes.
+template <class R, int SLOT> __device__ inline void load(unsigned (&f)[4][4], const Conv2DParams &p, const Taps &h, const Taps &w, const R &ring, int at, u32 met, int patch, Tap tap) {
   const int half = threadIdx.x % 32 / 16;
   int place = 0;
 #pragma unroll
-  for (int k = 0; k < KS; k++) {
-    const int in = (first + k) * 16 % SLOT / 8; // the chunk of the slot
-    if (in == 0 && first + k > 0) tap.next(p, h, w);
-    if (k == 0 || in == 0) place = met >> tap.number & 1 ? R::pixel(p, patch, at + tap.shift, half) : (int)R::ZERO;
+  for (int k = 0; k < 4; k++) {
+    const int in = k * 16 % SLOT / 8; // the chunk of the slot
+    if (in == 0 && k > 0) tap.next(p, h, w);
+    if (in == 0) place = met >> tap.number & 1 ? R::pixel(p, patch, at + tap.shift, half) : (int)R::ZERO;
     ldmatrix_x4(f[k], ring.s + (place ^ in << 4));
   }
 }
 
 template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void consume(const Conv2DParams &p, const Taps &h, const Taps &w, const Ring<BN, MT, SLOT> &ring) {
   typedef Ring<BN, MT, SLOT> R;
-  enum { TAPS = DEPTH / SLOT, KS = MT == 2 ? 4 : 2, WRITTEN = R::WRITTEN };
+  typedef Sums<R::WRITTEN, Consumer> S;
   const Parts<MT, SLOT> parts(p);
-  const int me = threadIdx.x / GROUP - 1, lane = threadIdx.x % 32, first = me * MT * 64; // its rows
+  const int me = threadIdx.x / GROUP - 1, lane = threadIdx.x % 32, steps = parts.slices * parts.each;
   char *buffer = ring.buffer(me);
   auto arrive = [&](u64 *bar) {
     __syncwarp();
     if (lane == 0) phase_arrive(bar);
   };
   const Tap zero = {0, 0, h.offset * p.xw + w.offset};
-  Place from = {0, 0};
-  int patch = 0;
+  u32 turns = 0;
 #pragma unroll 1
-  for (int i = 0; i < parts.n; i++) {
+  for (int i = me; i < parts.n; i += 2) {
+    // What is waited for must be the next turn of a place: those of the part before have all been seen by the other.
+    if (i > 0) phase_wait(ring.turn(me), turns++ & 1);
     float sum[MT][BN / 2];
 #pragma unroll
     for (int m = 0; m < MT; m++)
 #pragma unroll
       for (int e = 0; e < BN / 2; e++) sum[m][e] = 0;
-    unsigned f[2][KS][4];
+    unsigned f[2][4][4];
     int at[MT];
     u32 met[MT];
+    Place from(i * steps);
+    int patch = i * parts.slices, before = -1;
     phase_wait(ring.here(patch), patch >> 1 & 1);
 #pragma unroll
     for (int m = 0; m < MT; m++) {
-      const Row &row = ring.rows(i)[first + m * 64 + Consumer::thread() / 32 * 16 + lane % 16];
+      const Row &row = ring.rows(i)[m * 64 + Consumer::thread() / 32 * 16 + lane % 16];
       at[m] = row.at, met[m] = row.met;
     }
     Tap tap = zero;
-    load<R, KS, SLOT>(f[0], p, h, w, ring, at[0], met[0], 0, patch, tap);
-    int before = -1;
-    const int steps = parts.slices * parts.each;
+    load<R, SLOT>(f[0], p, h, w, ring, at[0], met[0], patch, tap);
 #pragma unroll 1
     for (int t = 0, step = 0; t < steps; t++) {
       phase_wait(ring.full(from.stage), from.parity);
       const u64 cols = wgmma_matrix(ring.s + from.stage * R::STAGE);
 #pragma unroll
-      for (int u = 0; u < 2; u++) {
+      for (int m = 0; m < MT; m++) {
         wgmma_open();
 #pragma unroll
-        for (int k = 0; k < KS; k++) wgmma_rows<false>(T(), sum[MT == 2 ? u : 0], f[u][k], cols + 2 * (MT == 2 ? k : u * 2 + k));
+        for (int k = 0; k < 4; k++) wgmma_rows<false>(T(), sum[m], f[m & 1][k], cols + 2 * k);
         wgmma_commit();
         wgmma_wait<1>(); // the fragments of those before may change
-        if (u == 0) {
-          if (before >= 0) arrive(ring.empty(before));
-          load<R, KS, SLOT>(f[1], p, h, w, ring, at[MT - 1], met[MT - 1], MT == 2 ? 0 : 2, patch, tap);
+        if (m == 0 && before >= 0) arrive(ring.empty(before));
+        if (m < MT - 1) {
+          load<R, SLOT>(f[m + 1 & 1], p, h, w, ring, at[m + 1], met[m + 1], patch, tap);
+        } else if (t + 1 < steps) {
+          if (step == 0) phase_wait(ring.here(patch), patch >> 1 & 1);
+          load<R, SLOT>(f[0], p, h, w, ring, at[0], met[0], patch, tap);
+        }
+        if (m == MT - 2) { // the last fragments of this step have been loaded
 #pragma unroll
-          for (int e = 0; e < TAPS; e++) tap.next(p, h, w);
+          for (int e = 0; e < DEPTH / SLOT; e++) tap.next(p, h, w);
           if (++step == parts.each) {
             arrive(ring.free(patch++));
             step = 0, tap = zero;
           }
-        } else if (t + 1 < steps) {
-          if (step == 0) phase_wait(ring.here(patch), patch >> 1 & 1);
-          load<R, KS, SLOT>(f[0], p, h, w, ring, at[0], met[0], 0, patch, tap);
         }
       }
       before = from.stage;
       from.next();
     }
+    arrive(ring.turn(1 - me));
     wgmma_wait<0>();
     arrive(ring.empty(before));
 #pragma unroll
     for (int m = 0; m < MT; m++) wgmma_hold(sum[m]);
     const Work work = parts.part(p, i);
-    i64 *places = (i64 *)(buffer + Sums<WRITTEN, Consumer>::BYTES);
+    i64 *places = (i64 *)(buffer + S::BYTES);
 #pragma unroll
-    for (int c = 0; c < BN / WRITTEN; c++) {
-      Work part = {0, work.col * (BN / WRITTEN) + c, work.group, 0};
+    for (int c = 0; c < BN / R::WRITTEN; c++) {
+      Work part = {0, work.col * (BN / R::WRITTEN) + c, work.group, 0};
       Moments moments;
 #pragma unroll
       for (int m = 0; m < MT; m++) {
-        part.row = (work.row * 2 + me) * MT + m;
+        part.row = work.row * MT + m;
         Consumer::sync(); // nobody reads the buffer any more
-        if (c == 0) Sums<WRITTEN, Consumer>::template turn<0>(buffer, sum[m]);
-        else Sums<WRITTEN, Consumer>::template turn<(BN > WRITTEN ? WRITTEN / 2 : 0)>(buffer, sum[m]);
+        if (c == 0) S::template turn<0>(buffer, sum[m]);
+        else S::template turn<(BN > R::WRITTEN ? R::WRITTEN / 2 : 0)>(buffer, sum[m]);
         if (!GRAD && p.pool) {
-          pool<T, WRITTEN, Consumer>(p, part, buffer, moments);
+          pool<T, R::WRITTEN, Consumer>(p, part, buffer, moments);
         } else {
-          if (Consumer::thread() < 64) places[Consumer::thread()] = ring.rows(i)[first + m * 64 + Consumer::thread()].place;
-          write<T, WRITTEN, Consumer, GRAD>(p, part, buffer, places, moments);
+          if (Consumer::thread() < 64) places[Consumer::thread()] = ring.rows(i)[m * 64 + Consumer::thread()].place;
+          write<T, R::WRITTEN, Consumer, GRAD>(p, part, buffer, places, moments);
         }
       }
-      part.row = work.row * 2 + me;
-      if (!GRAD && p.moments && (i64)part.row * MT * 64 < (i64)p.images * p.yh * p.yw) join_moments<WRITTEN, Consumer>(p, part, buffer, moments);
+      part.row = work.row;
+      if (!GRAD && p.moments) join_moments<R::WRITTEN, Consumer>(p, part, buffer, moments);
     }
   }
 }
@@ -321,11 +327,12 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
   const int t = threadIdx.x;
   if (t < STAGES) {
     phase_init(ring.full(t), GROUP / 32);
-    phase_init(ring.empty(t), 2 * GROUP / 32);
+    phase_init(ring.empty(t), GROUP / 32);
   }
   if (t < 2) {
     phase_init(ring.here(t), GROUP / 32);
-    phase_init(ring.free(t), 2 * GROUP / 32);
+    phase_init(ring.free(t), GROUP / 32);
+    phase_init(ring.turn(t), GROUP / 32);
   }
   if (t < 8) *(uint4 *)(ring.s + R::ZERO + t * 16) = make_uint4(0, 0, 0, 0);
   __syncthreads();
@@ -352,13 +359,12 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
 #endif
 
 #define PATCH(pass, suffix, T, GRAD)                                                                  \
-  KERNEL(pass##_##suffix##_256x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 64, GRAD) }            \
-  KERNEL(pass##_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 1, 64, GRAD) }            \
-  KERNEL(pass##_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 2, 64, GRAD) }              \
-  KERNEL(pass##_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 2, 64, GRAD) }              \
-  KERNEL(pass##_narrow_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 1, 32, GRAD) }     \
-  KERNEL(pass##_narrow_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 2, 32, GRAD) }       \
-  KERNEL(pass##_narrow_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 2, 32, GRAD) }
+  KERNEL(pass##_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 64, GRAD) }            \
+  KERNEL(pass##_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 4, 64, GRAD) }              \
+  KERNEL(pass##_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 4, 64, GRAD) }              \
+  KERNEL(pass##_narrow_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 32, GRAD) }     \
+  KERNEL(pass##_narrow_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 4, 32, GRAD) }       \
+  KERNEL(pass##_narrow_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 4, 32, GRAD) }
 
 PATCH(conv2d_patch, f16, f16, false)
 PATCH(conv2d_patch, bf16, bf16, false)
