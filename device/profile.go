@@ -15,6 +15,9 @@ import (
 // Before to After. A device that only queues its calls has a method Drain(), which waits for all of them and leaves the
 // sticky error alone; the profiler calls it after each, so that a profiled step is slower than its usual form.
 type Profiler struct {
+	// Shapes tells calls of one kernel apart by the shape of what they write first and of what they read first.
+	Shapes bool
+
 	rows  map[string]*ProfileRow
 	begun time.Time
 	drain func()
@@ -23,7 +26,7 @@ type Profiler struct {
 
 // ProfileRow is what a Profiler knows of one kernel.
 type ProfileRow struct {
-	Kernel string        // as in Call
+	Kernel string        // as in Call, and shapes if they are asked for
 	Calls  int           // that went through
 	Time   time.Duration // of all calls
 	Bytes  float64       // written and read: each element that a call may touch counts once, a broadcast one too
@@ -59,16 +62,34 @@ func (p *Profiler) see(c Call) error {
 	}
 	p.drain()
 	took := time.Since(p.begun)
-	r := p.rows[c.Kernel]
+	name := c.Kernel
+	if p.Shapes {
+		name = shaped(c)
+	}
+	r := p.rows[name]
 	if r == nil {
-		r = &ProfileRow{Kernel: c.Kernel}
-		p.rows[c.Kernel] = r
+		r = &ProfileRow{Kernel: name}
+		p.rows[name] = r
 	}
 	r.Calls++
 	r.Time += took
 	r.Flops += c.Flops
 	r.Bytes += Traffic(c)
 	return nil
+}
+
+// shaped is a call's kernel with the shapes of the first views that it writes and reads.
+func shaped(c Call) string {
+	name := c.Kernel
+	for _, v := range [...]struct {
+		word  string
+		views []View
+	}{{"", c.Writes}, {"of ", c.Reads}} {
+		if len(v.views) > 0 && v.views[0].Valid() {
+			name += fmt.Sprintf(" %s%v", v.word, v.views[0].Shape())
+		}
+	}
+	return name
 }
 
 // Traffic is the bytes that a call touches. Of a table that is read or written by index it is those of the rows.

@@ -53,6 +53,9 @@ func wholeSteps(name string, shape [3]int, batches ...int) func(*Job) error {
 				ratio = fmt.Sprintf("%.2f", mine/best)
 			}
 			j.Row(table, append(row, ratio)...)
+			if err := callByCall(j, name, shape, batch); err != nil {
+				return fmt.Errorf("%s, batch %d, call by call: %w", name, batch, err)
+			}
 			j.Figure("batch %d: %s images/s, %s of torch.compile's", batch, perSecond(mine), ratio)
 		}
 		if errors.As(missing, new(*skipped)) {
@@ -73,21 +76,12 @@ func perSecond(rate float64) string {
 
 // stepRate is images per second of acumen's captured steps: the median of seven stretches of at least a fifth of a second.
 func stepRate(j *Job, name string, shape [3]int, batch int) (rate float64, err error) {
-	net, err := model.New(name, shape, 10)
-	if err != nil {
-		return 0, err
-	}
-	set, err := pictures(pick(j, 10, 3)*batch, shape)
-	if err != nil {
-		return 0, err
-	}
 	d, err := device.Open(j.Device)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	o := trainer.Options{Epochs: 10000, Batch: batch, Seed: 1, Precision: device.F16, Optimizer: optim.SGD{LR: 1e-4, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}}
-	e, err := trainer.NewEngine(d, net, set, o)
+	e, err := newStep(j, d, name, shape, batch, false)
 	if err != nil {
 		return 0, err
 	}
@@ -125,6 +119,60 @@ func stepRate(j *Job, name string, shape [3]int, batch int) (rate float64, err e
 	}
 	slices.Sort(rates)
 	return rates[len(rates)/2], err
+}
+
+// newStep is an engine that takes the steps that are measured.
+func newStep(j *Job, d device.Device, name string, shape [3]int, batch int, plain bool) (*trainer.Engine, error) {
+	net, err := model.New(name, shape, 10)
+	if err != nil {
+		return nil, err
+	}
+	set, err := pictures(pick(j, 10, 3)*batch, shape)
+	if err != nil {
+		return nil, err
+	}
+	o := trainer.Options{Epochs: 10000, Batch: batch, Seed: 1, Precision: device.F16, NoCapture: plain, Optimizer: optim.SGD{LR: 1e-4, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}}
+	return trainer.NewEngine(d, net, set, o)
+}
+
+// callByCall tells where the time of a step goes: each call is waited for, so that some microseconds of every one are those of
+// the launch.
+func callByCall(j *Job, name string, shape [3]int, batch int) (err error) {
+	d, err := device.Open(j.Device)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	e, err := newStep(j, d, name, shape, batch, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	steps := pick(j, 10, 1)
+	for range pick(j, 3, 0) {
+		if err := e.TrainStep(); err != nil {
+			return err
+		}
+	}
+	p := device.NewProfiler(d)
+	p.Shapes = true
+	for range steps {
+		if err := e.TrainStep(); err != nil {
+			return err
+		}
+	}
+	p.Stop()
+	table := fmt.Sprintf("One step of %s, batch %d, call by call, microseconds", name, batch)
+	j.Row(table, "Call", "Calls", "In all", "Each", "TB/s", "TFLOP/s")
+	var all time.Duration
+	for _, r := range p.Rows() {
+		us := r.Time.Seconds() * 1e6
+		all += r.Time
+		j.Row(table, r.Kernel, fmt.Sprintf("%.1f", float64(r.Calls)/float64(steps)), fmt.Sprintf("%.1f", us/float64(steps)), fmt.Sprintf("%.1f", us/float64(r.Calls)),
+			fmt.Sprintf("%.2f", r.Bytes/us/1e6), fmt.Sprintf("%.1f", r.Flops/us/1e6))
+	}
+	j.Row(table, "all", "", fmt.Sprintf("%.1f", all.Seconds()*1e6/float64(steps)), "", "", "")
+	return nil
 }
 
 // torchSteps is PyTorch's rate.
