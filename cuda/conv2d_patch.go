@@ -5,7 +5,7 @@ import "github.com/acumen-ml/acumen/device"
 const conv2DPatchFile = "conv2d_patch"
 
 // patchTiles are pixels and channels of a tile.
-var patchTiles = [][2]int{{128, 128}, {256, 64}, {256, 32}}
+var patchTiles = [][2]int{{256, 128}, {128, 128}, {256, 64}, {256, 32}}
 
 // kConv2DPatch are the kernels by type and pass: whole for slots of 64 channels, single for those of 32.
 var kConv2DPatch = conv2DPatchKernels()
@@ -16,7 +16,7 @@ func conv2DPatchKernels() (k [device.BF16 + 1][2]conv2DKernels) {
 			of := func(form string, tiles ...[2]int) map[[2]int]kernelID {
 				return conv2DKernelsOf(conv2DPatchFile, name+form, typ.String(), tiles, nil).whole
 			}
-			k[typ][pass] = conv2DKernels{of("", patchTiles...), of("_narrow", patchTiles...)}
+			k[typ][pass] = conv2DKernels{of("", patchTiles...), of("_narrow", patchTiles[1:]...)}
 		}
 	}
 	return k
@@ -41,10 +41,13 @@ func (c *conv2DPlan) stagePatch(x device.View) {
 	if !c.patchable(x) {
 		return
 	}
-	q := c.patchOf()
 	m, n, _ := c.product()
-	if q.shared(c) <= sharedLimit(9, 0) && partsOf(m, q.high)*partsOf(n, c.tileN)*int(c.p.Groups) >= productBlocks/2 {
-		c.path, c.patch = convPatch, q
+	for _, tile := range patchTiles {
+		q := c.patchOf(tile[0])
+		if tile[1] == c.tileN && (q.slot == 64 || tile != patchTiles[0]) && q.shared(c) <= sharedLimit(9, 0) && partsOf(m, q.high)*partsOf(n, c.tileN)*int(c.p.Groups) >= productBlocks/2 {
+			c.path, c.patch = convPatch, q
+			return
+		}
 	}
 }
 
@@ -59,12 +62,8 @@ func (c *conv2DPlan) patchable(x device.View) bool {
 
 // patchOf is the patch for blocks of high pixels: of them the first and the last, and between those, as far as the rows and
 // images that are written are shorter than those that are read, all that lies at the ends.
-func (c *conv2DPlan) patchOf() patch {
-	q := patch{high: 256, slot: 64}
-	if c.tileN == 128 {
-		q.high = 128
-	}
-	high := q.high
+func (c *conv2DPlan) patchOf(high int) patch {
+	q := patch{high: high, slot: 64}
 	if c.xc%64 != 0 {
 		q.slot = 32
 	}
@@ -84,6 +83,14 @@ func (c *conv2DPlan) patchOf() patch {
 func (q patch) shared(c *conv2DPlan) int {
 	sums := 64*4*(min(c.tileN, 64)+8) + 1024
 	return 1024 + patchStages*128*c.tileN + 128 + 2*sums + patchSets*q.high*16 + 128 + 2*q.rows*2*q.slot
+}
+
+// moments is how many pixels have moments of their own: those of a warpgroup, and two of them share the tile of 256 x 128.
+func (q patch) moments(c *conv2DPlan) int {
+	if c.tileN == 128 {
+		return 128
+	}
+	return q.high
 }
 
 // patchKernel is the kernel that serves c with its patch.

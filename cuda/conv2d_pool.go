@@ -67,7 +67,7 @@ const (
 func (c *conv2DPlan) tiled() (rows, per, chunks, group int) {
 	rows, per = c.images*c.yh*c.yw, c.tileM
 	if c.path == convPatch {
-		per = c.patch.high
+		per = c.patch.moments(c)
 	}
 	if c.pool {
 		rows, per = rows/4, per/4

@@ -10,10 +10,9 @@
 #include "conv2d_groups.cuh"
 
 #ifdef ACUMEN_WGMMA
-// A stage holds the weights of a step, 64 of k: SLOT channels of one or of two taps. LAG stages are under way at a time. The
-// places of a tile's rows are in one of SETS: they are used until its sums are written, which is after the patch has been
-// given back.
-enum { GROUP = 128, DEPTH = 64, STAGES = 4, LAG = 2, SETS = 4 };
+// A stage holds the weights of a step, 64 of k: SLOT channels of one or of two taps. The places of a tile's rows are in one of
+// SETS: they are used until its sums are written, which is after the patch has been given back.
+enum { GROUP = 128, DEPTH = 64, STAGES = 4, SETS = 4 };
 
 // Consumer is one of the warpgroups that multiply, by a barrier of its own.
 struct Consumer {
@@ -31,11 +30,11 @@ struct Row {
 
 // Ring is shared memory: stages, zeros for taps that meet no pixel, the sums of both consumers and where they go, rows,
 // barriers, and patches.
-template <int BN, int MT, int SLOT> struct Ring {
+template <int BN, int MT, int SLOT, int SHARE> struct Ring {
   enum {
     WRITTEN = BN < 64 ? BN : 64, // columns that are written at a time
     STAGE = BN * 128, ROW = SLOT * 2, ZERO = STAGES * STAGE, SUMS = ZERO + 128, BUFFER = Sums<WRITTEN, Consumer>::BYTES + 1024,
-    HIGH = 64 * MT, ROWS = SUMS + 2 * BUFFER, BARS = ROWS + SETS * HIGH * (int)sizeof(Row), PIXELS = BARS + 128
+    HIGH = 64 * MT * SHARE, ROWS = SUMS + 2 * BUFFER, BARS = ROWS + SETS * HIGH * (int)sizeof(Row), PIXELS = BARS + 128
   };
   static_assert(Pooled<64, WRITTEN>::BYTES - Pooled<64, WRITTEN>::WINDOWS <= 1024 && BUFFER % 128 == 0, "what goes behind the sums fits");
   char *s;
@@ -74,11 +73,11 @@ struct Place {
 };
 
 // Parts are a block's tiles of what is written: how many, the steps of a slice of channels, the slices.
-template <int MT, int SLOT> struct Parts {
+template <int HIGH, int SLOT> struct Parts {
   int n, each, slices;
   u32 rows;
   __device__ explicit Parts(const Conv2DParams &p) {
-    rows = ((u32)p.images * p.yh * p.yw + 64 * MT - 1) / (64 * MT);
+    rows = ((u32)p.images * p.yh * p.yw + HIGH - 1) / HIGH;
     n = ((int)rows * p.cols - (int)blockIdx.x + (int)gridDim.x - 1) / (int)gridDim.x;
     each = (p.kh * p.kw * SLOT + DEPTH - 1) / DEPTH, slices = SLOT == DEPTH ? p.xc / DEPTH : 1;
   }
@@ -88,8 +87,8 @@ template <int MT, int SLOT> struct Parts {
   }
 };
 
-template <class T, int BN, int MT, int SLOT, bool GRAD> struct Producer {
-  typedef Ring<BN, MT, SLOT> R;
+template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> struct Producer {
+  typedef Ring<BN, MT, SLOT, SHARE> R;
   enum { TAPS = DEPTH / SLOT, CHUNKS = SLOT / 8, PASS = GROUP / CHUNKS, APART = GROUP / 8, COLS = BN / APART };
   const R ring;
   const T *source;   // of this thread's next pixel
@@ -158,58 +157,45 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> struct Producer {
   }
 
   __device__ void run(const Conv2DParams &p, const Taps &h, const Taps &w) {
-    const Parts<MT, SLOT> parts(p);
-    const int passes = (p.patch + PASS - 1) / PASS, shares = parts.each - LAG - 1, share = (passes + shares - 1) / shares;
+    const Parts<R::HIGH, SLOT> parts(p);
+    const int passes = (p.patch + PASS - 1) / PASS, shares = parts.each - STAGES + 1, share = (passes + shares - 1) / shares;
     const int patches = parts.n * parts.slices;
     auto arrive = [&](u64 *bar) {
       __syncwarp();
       if (threadIdx.x % 32 == 0) phase_arrive(bar);
     };
-    Place fill(0), told(0);
-    int patch = 0, ends = 0, under = 0; // ends: so many groups of copies on, the latest patch is there
-    auto tell = [&]() {
-      wgmma_see();
-      if (--ends == 0) arrive(ring.here(patch));
-      arrive(ring.full(told.stage));
-      told.next(), under--;
-    };
+    Place fill(0);
+    int patch = 0, slice = 0; // the latest patch, and of which channels it is
+    bool ahead = false;       // there is a patch after that of these steps
     find(p, h, w, parts.part(p, 0), 0);
     turn(p, 0, 0);
     fetch_pixels(p, passes);
-    ends = 1;
-    int slice = 0;      // of the latest patch
-    bool ahead = false; // there is a patch after that of these steps
+    arrive(ring.here(0));
+    phase_copied(ring.here(0));
     for (int i = 0; i < parts.n; i++) {
       open(p, parts.part(p, i));
 #pragma unroll 1
       for (int t = 0, step = 0; t < parts.slices * parts.each; t++) {
         phase_wait(ring.empty(fill.stage), fill.parity ^ 1);
         fetch_weights(p, fill.stage);
-        // The next patch takes the place of the one before this, which is given back when all the stages of its steps have been:
-        // they must have been told.
+        phase_copied(ring.full(fill.stage));
+        fill.next();
         if (step == 0) ahead = patch + 1 < patches;
         if (ahead) {
           if (step == 0 && slice + 1 == parts.slices) find(p, h, w, parts.part(p, i + 1), i + 1);
-          if (step == LAG + 1) {
+          if (step == STAGES - 1) { // now those who multiply are done with the patch before this, whose place is taken
             patch++;
             if (++slice == parts.slices) slice = 0;
             phase_wait(ring.free(patch), (patch >> 1 & 1) ^ 1);
             turn(p, patch, slice * DEPTH);
+            arrive(ring.here(patch));
           }
-          if (step > LAG) fetch_pixels(p, share);
-          if (step == parts.each - 1) ends = under + 1;
-        }
-        cp_async_commit();
-        fill.next();
-        if (++under > LAG) {
-          cp_async_wait<LAG>();
-          tell();
+          if (step >= STAGES - 1) fetch_pixels(p, share);
+          if (step == parts.each - 1) phase_copied(ring.here(patch));
         }
         if (++step == parts.each) step = 0;
       }
     }
-    cp_async_wait_all();
-    while (under > 0) tell();
   }
 };
 
@@ -226,11 +212,12 @@ template <class R, int SLOT> __device__ inline void load(unsigned (&f)[4][4], co
   }
 }
 
-template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void consume(const Conv2DParams &p, const Taps &h, const Taps &w, const Ring<BN, MT, SLOT> &ring) {
-  typedef Ring<BN, MT, SLOT> R;
+template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> __device__ inline void consume(const Conv2DParams &p, const Taps &h, const Taps &w, const Ring<BN, MT, SLOT, SHARE> &ring) {
+  typedef Ring<BN, MT, SLOT, SHARE> R;
   typedef Sums<R::WRITTEN, Consumer> S;
-  const Parts<MT, SLOT> parts(p);
+  const Parts<R::HIGH, SLOT> parts(p);
   const int me = threadIdx.x / GROUP - 1, lane = threadIdx.x % 32, steps = parts.slices * parts.each;
+  const int half = SHARE == 1 ? 0 : me, first = half * 64 * MT; // of a tile's rows
   char *buffer = ring.buffer(me);
   auto arrive = [&](u64 *bar) {
     __syncwarp();
@@ -239,9 +226,9 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void c
   const Tap zero = {0, 0, h.offset * p.xw + w.offset};
   u32 turns = 0;
 #pragma unroll 1
-  for (int i = me; i < parts.n; i += 2) {
+  for (int i = SHARE == 1 ? me : 0; i < parts.n; i += 3 - SHARE) {
     // What is waited for must be the next turn of a place: those of the part before have all been seen by the other.
-    if (i > 0) phase_wait(ring.turn(me), turns++ & 1);
+    if (SHARE == 1 && i > 0) phase_wait(ring.turn(me), turns++ & 1);
     float sum[MT][BN / 2];
 #pragma unroll
     for (int m = 0; m < MT; m++)
@@ -255,7 +242,7 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void c
     phase_wait(ring.here(patch), patch >> 1 & 1);
 #pragma unroll
     for (int m = 0; m < MT; m++) {
-      const Row &row = ring.rows(i)[m * 64 + Consumer::thread() / 32 * 16 + lane % 16];
+      const Row &row = ring.rows(i)[first + m * 64 + Consumer::thread() / 32 * 16 + lane % 16];
       at[m] = row.at, met[m] = row.met;
     }
     Tap tap = zero;
@@ -263,6 +250,7 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void c
 #pragma unroll 1
     for (int t = 0, step = 0; t < steps; t++) {
       phase_wait(ring.full(from.stage), from.parity);
+      wgmma_see();
       const u64 cols = wgmma_matrix(ring.s + from.stage * R::STAGE);
 #pragma unroll
       for (int m = 0; m < MT; m++) {
@@ -290,7 +278,7 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void c
       before = from.stage;
       from.next();
     }
-    arrive(ring.turn(1 - me));
+    if (SHARE == 1) arrive(ring.turn(1 - me));
     wgmma_wait<0>();
     arrive(ring.empty(before));
 #pragma unroll
@@ -303,53 +291,53 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void c
       Moments moments;
 #pragma unroll
       for (int m = 0; m < MT; m++) {
-        part.row = work.row * MT + m;
+        part.row = (work.row * SHARE + half) * MT + m;
         Consumer::sync(); // nobody reads the buffer any more
         if (c == 0) S::template turn<0>(buffer, sum[m]);
         else S::template turn<(BN > R::WRITTEN ? R::WRITTEN / 2 : 0)>(buffer, sum[m]);
         if (!GRAD && p.pool) {
           pool<T, R::WRITTEN, Consumer>(p, part, buffer, moments);
         } else {
-          if (Consumer::thread() < 64) places[Consumer::thread()] = ring.rows(i)[m * 64 + Consumer::thread()].place;
+          if (Consumer::thread() < 64) places[Consumer::thread()] = ring.rows(i)[first + m * 64 + Consumer::thread()].place;
           write<T, R::WRITTEN, Consumer, GRAD>(p, part, buffer, places, moments);
         }
       }
-      part.row = work.row;
-      if (!GRAD && p.moments) join_moments<R::WRITTEN, Consumer>(p, part, buffer, moments);
+      part.row = work.row * SHARE + half;
+      if (!GRAD && p.moments && (SHARE == 1 || (i64)part.row * MT * 64 < (i64)p.images * p.yh * p.yw)) join_moments<R::WRITTEN, Consumer>(p, part, buffer, moments);
     }
   }
 }
 
-template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void images(const Conv2DParams &p, char *shared) {
-  typedef Ring<BN, MT, SLOT> R;
+template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> __device__ inline void images(const Conv2DParams &p, char *shared) {
+  typedef Ring<BN, MT, SLOT, SHARE> R;
   const R ring = {shared + (-(u64)shared & 1023)};
   const Taps h = rows_of<GRAD>(p), w = cols_of<GRAD>(p);
   const int t = threadIdx.x;
   if (t < STAGES) {
-    phase_init(ring.full(t), GROUP / 32);
-    phase_init(ring.empty(t), GROUP / 32);
+    phase_init(ring.full(t), GROUP);
+    phase_init(ring.empty(t), SHARE * GROUP / 32);
   }
   if (t < 2) {
-    phase_init(ring.here(t), GROUP / 32);
-    phase_init(ring.free(t), GROUP / 32);
+    phase_init(ring.here(t), GROUP + GROUP / 32);
+    phase_init(ring.free(t), SHARE * GROUP / 32);
     phase_init(ring.turn(t), GROUP / 32);
   }
   if (t < 8) *(uint4 *)(ring.s + R::ZERO + t * 16) = make_uint4(0, 0, 0, 0);
   __syncthreads();
   if (t < GROUP) {
     registers_less<88>();
-    Producer<T, BN, MT, SLOT, GRAD>(ring).run(p, h, w);
+    Producer<T, BN, MT, SLOT, SHARE, GRAD>(ring).run(p, h, w);
   } else {
     registers_more<208>();
-    consume<T, BN, MT, SLOT, GRAD>(p, h, w, ring);
+    consume<T, BN, MT, SLOT, SHARE, GRAD>(p, h, w, ring);
   }
 }
-#define BODY(T, BN, MT, SLOT, GRAD) \
+#define BODY(T, BN, MT, SLOT, SHARE, GRAD) \
   GUARD(p);                         \
   SHARED(char, s);                  \
-  images<T, BN, MT, SLOT, GRAD>(p, s);
+  images<T, BN, MT, SLOT, SHARE, GRAD>(p, s);
 #else
-#define BODY(T, BN, MT, SLOT, GRAD) // other GPUs have conv2d_mma_*.cu
+#define BODY(T, BN, MT, SLOT, SHARE, GRAD) // other GPUs have conv2d_mma_*.cu
 #endif
 
 #ifdef ACUMEN_SIM
@@ -359,12 +347,13 @@ template <class T, int BN, int MT, int SLOT, bool GRAD> __device__ inline void i
 #endif
 
 #define PATCH(pass, suffix, T, GRAD)                                                                  \
-  KERNEL(pass##_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 64, GRAD) }            \
-  KERNEL(pass##_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 4, 64, GRAD) }              \
-  KERNEL(pass##_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 4, 64, GRAD) }              \
-  KERNEL(pass##_narrow_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 32, GRAD) }     \
-  KERNEL(pass##_narrow_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 4, 32, GRAD) }       \
-  KERNEL(pass##_narrow_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 4, 32, GRAD) }
+  KERNEL(pass##_##suffix##_256x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 64, 2, GRAD) }         \
+  KERNEL(pass##_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 64, 1, GRAD) }         \
+  KERNEL(pass##_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 4, 64, 1, GRAD) }           \
+  KERNEL(pass##_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 4, 64, 1, GRAD) }           \
+  KERNEL(pass##_narrow_##suffix##_128x128, ALONE, Conv2DParams) { BODY(T, 128, 2, 32, 1, GRAD) }  \
+  KERNEL(pass##_narrow_##suffix##_256x64, ALONE, Conv2DParams) { BODY(T, 64, 4, 32, 1, GRAD) }    \
+  KERNEL(pass##_narrow_##suffix##_256x32, ALONE, Conv2DParams) { BODY(T, 32, 4, 32, 1, GRAD) }
 
 PATCH(conv2d_patch, f16, f16, false)
 PATCH(conv2d_patch, bf16, bf16, false)

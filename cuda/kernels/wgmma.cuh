@@ -87,6 +87,8 @@ template <int THREADS> __device__ inline void group_sync(int barrier) { sim::nam
 __device__ inline void phase_init(u64 *bar, int count) { sim::mbarrier_init(bar, count); }
 __device__ inline void phase_arrive(u64 *bar) { sim::mbarrier_arrive(bar); }
 __device__ inline void phase_wait(u64 *bar, u32 parity) { sim::mbarrier_wait(bar, parity); }
+// phase_copied arrives once all copies that this thread has started have landed.
+__device__ inline void phase_copied(u64 *bar) { sim::cp_async_arrive(bar); }
 // registers_less and registers_more change how many registers the threads of a warpgroup have.
 template <int N> __device__ inline void registers_less() {}
 template <int N> __device__ inline void registers_more() {}
@@ -224,6 +226,7 @@ __device__ inline void phase_wait(u64 *bar, u32 parity) {
                "@!done bra again;\n"
                "}" ::"r"(shared_address(bar)), "r"(parity) : "memory");
 }
+__device__ inline void phase_copied(u64 *bar) { asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(bar)) : "memory"); }
 template <int N> __device__ inline void registers_less() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
 template <int N> __device__ inline void registers_more() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
 

@@ -80,6 +80,11 @@ void cp_async_wait_all() {
   land(q, q.copies.size());
 }
 
+void cp_async_arrive(void *barrier) {
+  cp_async_wait_all();
+  mbarrier_arrive(barrier);
+}
+
 void async_reset() {
   for (Queue &q : queues) {
     q.copies.clear();

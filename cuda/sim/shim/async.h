@@ -8,4 +8,6 @@ HIDDEN void cp_async(void *shared, const void *global, unsigned n, unsigned sour
 HIDDEN void cp_async_commit();
 HIDDEN void cp_async_wait(unsigned groups); // until at most so many of the latest groups are pending
 HIDDEN void cp_async_wait_all();
+// cp_async_arrive arrives at an mbarrier when the copies of this thread have landed: here at once.
+HIDDEN void cp_async_arrive(void *barrier);
 } // namespace sim
