@@ -199,18 +199,20 @@ template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> struct Produc
   }
 };
 
-// load gives the fragments of a step of the pixel of a row of lanes.
-template <class R, int SLOT> __device__ inline void load(unsigned (&f)[4][4], const Conv2DParams &p, const Taps &h, const Taps &w, const R &ring, int at, u32 met, int patch, Tap tap) {
-  const int half = threadIdx.x % 32 / 16;
-  int place = 0;
+// Lanes is where the chunks lie that a lane gives to ldmatrix for a step: of one tap or of two.
+template <class R, int SLOT> struct Lanes {
+  int at[DEPTH / SLOT];
+  __device__ Lanes(const Conv2DParams &p, const Taps &h, const Taps &w, int row, u32 met, int patch, Tap tap) {
+    const int half = threadIdx.x % 32 / 16;
 #pragma unroll
-  for (int k = 0; k < 4; k++) {
-    const int in = k * 16 % SLOT / 8; // the chunk of the slot
-    if (in == 0 && k > 0) tap.next(p, h, w);
-    if (in == 0) place = met >> tap.number & 1 ? R::pixel(p, patch, at + tap.shift, half) : (int)R::ZERO;
-    ldmatrix_x4(f[k], ring.s + (place ^ in << 4));
+    for (int e = 0; e < DEPTH / SLOT; e++) {
+      if (e > 0) tap.next(p, h, w);
+      at[e] = met >> tap.number & 1 ? R::pixel(p, patch, row + tap.shift, half) : (int)R::ZERO;
+    }
   }
-}
+  // load gives the fragment of the k-th 16 of k.
+  __device__ void load(unsigned (&f)[4], const R &ring, int k) const { ldmatrix_x4(f, ring.s + (at[k * 16 / SLOT] ^ k * 16 % SLOT / 8 << 4)); }
+};
 
 template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> __device__ inline void consume(const Conv2DParams &p, const Taps &h, const Taps &w, const Ring<BN, MT, SLOT, SHARE> &ring) {
   typedef Ring<BN, MT, SLOT, SHARE> R;
@@ -234,7 +236,7 @@ template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> __device__ in
     for (int m = 0; m < MT; m++)
 #pragma unroll
       for (int e = 0; e < BN / 2; e++) sum[m][e] = 0;
-    unsigned f[2][4][4];
+    unsigned f[4][4]; // of four products that follow each other
     int at[MT];
     u32 met[MT];
     Place from(i * steps);
@@ -246,34 +248,36 @@ template <class T, int BN, int MT, int SLOT, int SHARE, bool GRAD> __device__ in
       at[m] = row.at, met[m] = row.met;
     }
     Tap tap = zero;
-    load<R, SLOT>(f[0], p, h, w, ring, at[0], met[0], patch, tap);
+    Lanes<R, SLOT> lanes(p, h, w, at[0], met[0], patch, tap);
+    lanes.load(f[0], ring, 0);
+    lanes.load(f[1], ring, 1);
 #pragma unroll 1
     for (int t = 0, step = 0; t < steps; t++) {
       phase_wait(ring.full(from.stage), from.parity);
       wgmma_see();
       const u64 cols = wgmma_matrix(ring.s + from.stage * R::STAGE);
 #pragma unroll
-      for (int m = 0; m < MT; m++) {
+      for (int j = 0; j < 4 * MT; j++) {
         wgmma_open();
-#pragma unroll
-        for (int k = 0; k < 4; k++) wgmma_rows<false>(T(), sum[m], f[m & 1][k], cols + 2 * k);
+        wgmma_rows<false>(T(), sum[j / 4], f[j % 4], cols + 2 * (j % 4));
         wgmma_commit();
-        wgmma_wait<1>(); // the fragments of those before may change
-        if (m == 0 && before >= 0) arrive(ring.empty(before));
-        if (m < MT - 1) {
-          load<R, SLOT>(f[m + 1 & 1], p, h, w, ring, at[m + 1], met[m + 1], patch, tap);
-        } else if (t + 1 < steps) {
-          if (step == 0) phase_wait(ring.here(patch), patch >> 1 & 1);
-          load<R, SLOT>(f[0], p, h, w, ring, at[0], met[0], patch, tap);
-        }
-        if (m == MT - 2) { // the last fragments of this step have been loaded
+        wgmma_wait<1>();
+        // The fragment of the product after the next is loaded while these two are under way.
+        const int to = (j + 2) / 4 % MT;
+        if (j % 4 == 2) {
+          if (to == 0) { // the last fragments of this step have been loaded
 #pragma unroll
-          for (int e = 0; e < DEPTH / SLOT; e++) tap.next(p, h, w);
-          if (++step == parts.each) {
-            arrive(ring.free(patch++));
-            step = 0, tap = zero;
+            for (int e = 0; e < DEPTH / SLOT; e++) tap.next(p, h, w);
+            if (++step == parts.each) {
+              arrive(ring.free(patch++));
+              step = 0, tap = zero;
+              if (t + 1 < steps) phase_wait(ring.here(patch), patch >> 1 & 1);
+            }
           }
+          lanes = Lanes<R, SLOT>(p, h, w, at[to], to == 0 && t + 1 == steps ? 0 : met[to], patch, tap);
         }
+        lanes.load(f[(j + 2) % 4], ring, (j + 2) % 4);
+        if (j == 0 && before >= 0) arrive(ring.empty(before));
       }
       before = from.stage;
       from.next();
