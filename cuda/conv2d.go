@@ -149,10 +149,7 @@ func (d *Device) launchConv2D(c *conv2DPlan, q *conv2DParams) error {
 			return err
 		}
 	} else {
-		k, grid, threads, shared := c.launch()
-		if c.path == convPatch { // blocks have several tiles, so that one is fetched while another is multiplied
-			grid[0] = min(grid[0], uint32(partsOf(d.gpu.processors, int(c.p.Groups))))
-		}
+		k, grid, threads, shared := c.launch(d.gpu.processors)
 		if c.splits == 1 {
 			return launch(d, k, grid, threads, shared, q)
 		}
@@ -207,14 +204,15 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 	return q
 }
 
-// launch is the kernel that serves c, its grid, the threads of a block and its bytes of shared memory.
-func (c *conv2DPlan) launch() (k kernelID, grid [3]uint32, threads, shared uint32) {
+// launch is the kernel that serves c, its grid, which may depend on how many processors there are, the threads of a block and
+// its bytes of shared memory.
+func (c *conv2DPlan) launch(processors int) (k kernelID, grid [3]uint32, threads, shared uint32) {
+	if c.path == convPatch {
+		k, grid, threads = c.patchLaunch(processors)
+		return k, grid, threads, uint32(c.patch.shared(c))
+	}
 	rows, cols := c.tiles()
 	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}
-	if c.path == convPatch {
-		grid[0] = uint32(partsOf(rows, c.patch.high/128) * cols)
-		return c.patchKernel(), grid, 384, uint32(c.patch.shared(c))
-	}
 	tile := [2]int{c.tileM, c.tileN}
 	of := &kConv2DPlain[c.pass]
 	threads, shared = 256, uint32(c.plainShared())

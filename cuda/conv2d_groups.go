@@ -23,7 +23,7 @@ func conv2DGroupsKernels() (k [device.BF16 + 1][3]conv2DKernels) {
 }
 
 // largeShared are the files whose kernels may ask for as much shared memory as a block can have.
-var largeShared = []string{conv2DGroupsFile, conv2DPatchFile, conv2DGroupsGradFile}
+var largeShared = []string{conv2DGroupsFile, conv2DPatchFile, conv2DPatchWideFile, conv2DGroupsGradFile}
 
 // conv2DGroupsTaps is how many taps the kernels have bits for.
 const conv2DGroupsTaps = 32

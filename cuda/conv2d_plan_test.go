@@ -27,13 +27,13 @@ func TestConv2DPlan(t *testing.T) {
 	}{
 		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, all, "tensor 128x64/1 whole", "tensor 128x32/1 whole", "tensor 64x128/132 whole"},
 		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, all, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/26 whole"},
-		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x32/1 whole", "tensor 64x128/132 whole"},
-		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "groups 256x64/44 whole"},
-		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x128/1 whole", "groups 256x64/11 whole"},
-		{device.F16, 2000, 15, 15, 128, 192, 3, 1, 1, 2, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "groups 128x64/22 whole"},
-		{device.F16, 2000, 7, 7, 256, 384, 3, 1, 1, 1, h100, "groups 128x128/1 whole", "groups 128x128/1 whole", "groups 128x128/7 whole"},
-		{device.F16, 128, 126, 126, 64, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x64/1 whole", "groups 64x64/132 whole"},
-		{device.F16, 128, 130, 130, 64, 64, 3, 1, 1, 1, h100, "groups 128x64/1 whole", "groups 128x64/1 whole", "tensor 64x128/52 whole"},
+		{device.F16, 2000, 31, 31, 24, 64, 3, 1, 1, 1, h100, "patch 256x64/1 whole", "patch 256x32/1 whole", "tensor 64x128/132 whole"},
+		{device.F16, 2000, 15, 15, 64, 256, 3, 1, 1, 1, h100, "patch 256x128/1 whole", "patch 256x64/1 whole", "groups 256x64/44 whole"},
+		{device.BF16, 2000, 7, 7, 256, 256, 3, 1, 1, 1, h100, "patch 256x128/1 whole", "patch 256x128/1 whole", "groups 256x64/11 whole"},
+		{device.F16, 2000, 15, 15, 128, 192, 3, 1, 1, 2, h100, "patch 256x128/1 whole", "groups 128x64/1 whole", "groups 128x64/22 whole"},
+		{device.F16, 2000, 7, 7, 256, 384, 3, 1, 1, 1, h100, "patch 256x128/1 whole", "patch 256x128/1 whole", "groups 128x128/7 whole"},
+		{device.F16, 128, 126, 126, 64, 64, 3, 1, 1, 1, h100, "patch 256x64/1 whole", "patch 256x64/1 whole", "groups 64x64/132 whole"},
+		{device.F16, 128, 130, 130, 64, 64, 3, 1, 1, 1, h100, "patch 256x64/1 whole", "groups 128x64/1 whole", "tensor 64x128/52 whole"},
 		{device.F16, 512, 32, 32, 64, 128, 5, 1, 2, 1, h100, "groups 128x128/1 whole", "groups 128x64/1 whole", "groups 128x64/29 whole"},
 		{device.F16, 512, 32, 32, 64, 128, 3, 2, 1, 1, h100, "groups 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/52 whole"},
 		{device.F16, 512, 32, 32, 64, 128, 7, 1, 3, 1, h100, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/10 whole"},
@@ -62,14 +62,14 @@ func TestConv2DPlan(t *testing.T) {
 			}
 			high := q.tileM
 			if q.path == convPatch {
-				high = q.patch.high
+				high = patchHigh
 			}
 			s := fmt.Sprintf("%s %dx%d/%d", conv2DPathNames[q.path], high, q.tileN, q.splits)
 			if q.whole {
 				s += " whole"
 			}
 			if q.path != convDepthwise {
-				_, _, _, shared := q.launch()
+				_, _, _, shared := q.launch(132)
 				limit := conv2DShared
 				if q.path == convGroups || q.path == convPatch {
 					limit = sharedLimit(9, 0)
@@ -189,8 +189,8 @@ func TestConv2DPoolPlan(t *testing.T) {
 		scratch    int
 	}{
 		{device.F16, 2000, 31, 31, 24, same, device.Identity, two, true, all, "tensor 128x64/1, 14063 of 32 by 55", 8 * 64 * (14063 + 256)},
-		{device.F16, 2000, 15, 15, 64, same, device.Gelu, device.Pool2D{}, true, h100, "groups 128x64/1, 3516 of 128 by 14", 8 * 64 * (3516 + 252)},
-		{device.F16, 2000, 15, 15, 64, same, device.Identity, two, false, h100, "groups 128x64/1", 0},
+		{device.F16, 2000, 15, 15, 64, same, device.Gelu, device.Pool2D{}, true, h100, "patch 128x64/1, 3516 of 128 by 14", 8 * 64 * (3516 + 252)},
+		{device.F16, 2000, 15, 15, 64, same, device.Identity, two, false, h100, "patch 128x64/1", 0},
 		{device.F32, 16, 8, 8, 64, same, device.Relu, two, true, all, "plain 64x64/2, 16 of 16 by 1", 4 * 2 * 1024 * 64},
 		{device.F32, 640, 9, 9, 3, sameTwo, device.Relu, two, true, all, "plain 64x64/1, 160 of 16 by 1", 8 * 64 * 160},
 		{device.F16, 20, 9, 9, 64, same, device.Tanh, two, true, all, "", 0}, // pooling looks at numbers before tanh

@@ -66,9 +66,6 @@ const (
 // tiled is how the rows that are written are cut into the tiles that have moments.
 func (c *conv2DPlan) tiled() (rows, per, chunks, group int) {
 	rows, per = c.images*c.yh*c.yw, c.tileM
-	if c.path == convPatch {
-		per = c.patch.moments(c)
-	}
 	if c.pool {
 		rows, per = rows/4, per/4
 	}

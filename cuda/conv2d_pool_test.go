@@ -211,11 +211,10 @@ func TestConv2DPoolTiles(t *testing.T) {
 						tiles = append(tiles, tile{convGroups, k[0], k[1], true, 1}, tile{convGroups, k[0], k[1], true, 3})
 					}
 					q := p
-					for _, k := range patchTiles {
-						if q.path, q.splits, q.tileN = convGroups, 1, k[1]; q.patchable(o.x) {
-							if r := q.patchOf(k[0]); r.shared(&q) <= sharedLimit(9, 0) && (r.slot == 64 || k != patchTiles[0]) {
-								tiles = append(tiles, tile{convPatch, k[0], k[1], true, 1})
-							}
+					for _, channels := range []int{128, 64, 32} {
+						q.path, q.splits, q.tileN = convGroups, 1, channels
+						if q.patchable(o.x) && q.patchOf().shared(&q) <= sharedLimit(9, 0) {
+							tiles = append(tiles, tile{convPatch, 128, channels, true, 1})
 						}
 					}
 				}
@@ -223,7 +222,7 @@ func TestConv2DPoolTiles(t *testing.T) {
 					q := p
 					q.path, q.tileM, q.tileN, q.whole, q.splits = k.path, k.m, k.n, k.whole, k.splits
 					if k.path == convPatch {
-						q.tileM, q.patch = 128, q.patchOf(k.m)
+						q.patch = q.patchOf()
 					}
 					for _, v := range present(o.y, o.idx, o.mean, o.variance) {
 						e.d.Fill(v, 55)
