@@ -45,6 +45,7 @@ func Stages() []Stage {
 		add("cnn-small-"+p, "accuracy on CIFAR-10 in "+p, 2*oneMinute, accuracy(cnnSmall, p))
 	}
 	add("resnet20-f16", "accuracy on CIFAR-10 in f16", gpuMinutes, accuracy(resnet20of, "f16"))
+	add("resnet18-f16", "accuracy on CIFAR-10 in f16", gpuMinutes, accuracy(resnet18of, "f16"))
 	add("ptx", "the images that the driver has to translate", gpuMinutes, func(j *Job) error { return loadImages(j, true) })
 	return all
 }

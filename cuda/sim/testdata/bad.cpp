@@ -125,6 +125,8 @@ static const std::map<std::string, std::function<int()>> cases = {
     {"misaligned", [] { return run("misaligned"); }},
     {"misaligned_copy", [] { return run("misaligned_copy"); }},
     {"divergent_barrier", [] { return run("divergent_barrier"); }},
+    {"phase_never_ends", [] { return run("phase_never_ends"); }},
+    {"group_barrier", [] { return run("group_barrier"); }},
     {"wild", [] { return run("wild", mended ? (long long)y : 4096); }},
     {"host_pointer", [] { return run("host_pointer", mended ? (long long)x : (long long)(uintptr_t)host); }},
     {"divide_by_zero", [] { return run("divide_by_zero", mended ? 65 : 64); }},

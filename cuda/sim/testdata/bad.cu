@@ -1,5 +1,5 @@
 // bad.cu: kernels with one fault each, and without it where p.mended is 1.
-#include "../../kernels/ptx.cuh"
+#include "../../kernels/wgmma.cuh"
 #include "params.h"
 
 KERNEL(read_beyond, 64, VectorParams) {
@@ -95,6 +95,26 @@ KERNEL(misaligned_copy, 64, VectorParams) {
 KERNEL(divergent_barrier, 64, VectorParams) {
   if (threadIdx.x < 10 || p.mended) __syncthreads();
   else p.y[threadIdx.x] = __shfl_sync(~0u, p.x[0], 0);
+}
+// Threads 32 to 63 wait for the phase that those before them end, or for copies into it (mbarrier); which they do not without
+// the last arrival.
+KERNEL(phase_never_ends, 64, VectorParams) {
+  __shared__ float s[32];
+  __shared__ u64 bar;
+  if (threadIdx.x == 0) phase_init(&bar, 32);
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    cp_async<4>(&s[threadIdx.x], &p.x[threadIdx.x]);
+    if (threadIdx.x < 31 || p.mended) phase_copied(&bar);
+  } else {
+    phase_wait(&bar, 0);
+    p.y[threadIdx.x] = s[threadIdx.x - 32];
+    group_sync<32>(1);
+  }
+}
+KERNEL(group_barrier, 64, VectorParams) {
+  if (threadIdx.x < 32) group_sync<64>(1);
+  else if (p.mended) group_sync<64>(1);
 }
 KERNEL(wild, 64, VectorParams) {
   *(float *)(p.n + 4 * threadIdx.x) = 1;
