@@ -135,7 +135,7 @@ func (d *Device) convolve(c conv2DPlan, o conv2DOperands) {
 		if err := d.launchConv2D(&c, &q); err != nil || !c.moments {
 			return err
 		}
-		if c.splits > 1 {
+		if c.afterwards() {
 			return d.launchStats(o.mean, o.variance, o.y)
 		}
 		return d.joinMoments(&c, part, o.mean, o.variance)
@@ -207,9 +207,12 @@ func (c *conv2DPlan) params(y, x, w, idx device.View) conv2DParams {
 // launch is the kernel that serves c, its grid, which may depend on how many processors there are, the threads of a block and
 // its bytes of shared memory.
 func (c *conv2DPlan) launch(processors int) (k kernelID, grid [3]uint32, threads, shared uint32) {
-	if c.path == convPatch {
+	switch c.path {
+	case convPatch:
 		k, grid, threads = c.patchLaunch(processors)
 		return k, grid, threads, uint32(c.patch.shared(c))
+	case convFew:
+		return c.fewLaunch()
 	}
 	rows, cols := c.tiles()
 	grid = [3]uint32{uint32(rows * cols * c.splits), uint32(c.p.Groups), uint32(c.phases)}

@@ -14,6 +14,7 @@ const (
 	convTensor                      // f16, bf16, and f32 rounded to TF32, on tensor cores
 	convGroups                      // f16 and bf16 on the tensor cores of compute capability 9.0, by warpgroups
 	convPatch                       // as convGroups, with pixels that are fetched once for all taps
+	convFew                         // f16 and bf16 on CUDA cores, where few numbers meet in a sum
 	convDepthwise                   // one channel a group
 )
 

@@ -14,7 +14,7 @@ type nowhere struct{}
 func (nowhere) Bytes() int { return 1 << 40 }
 func (nowhere) Free()      {}
 
-var conv2DPathNames = [...]string{convPlain: "plain", convTensor: "tensor", convGroups: "groups", convPatch: "patch", convDepthwise: "depthwise"}
+var conv2DPathNames = [...]string{convPlain: "plain", convTensor: "tensor", convGroups: "groups", convPatch: "patch", convFew: "few", convDepthwise: "depthwise"}
 
 func TestConv2DPlan(t *testing.T) {
 	all, h100 := abilities{blas: true, tensor: true}, abilities{blas: true, tensor: true, groups: true}
@@ -39,7 +39,7 @@ func TestConv2DPlan(t *testing.T) {
 		{device.F16, 512, 32, 32, 64, 128, 7, 1, 3, 1, h100, "tensor 128x128/1 whole", "tensor 128x64/1 whole", "tensor 128x128/10 whole"},
 		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, h100, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "groups 256x64/2 whole"},
 		{device.F16, 64, 3, 3, 256, 256, 3, 1, 1, 1, all, "tensor 64x64/7 whole", "tensor 64x64/7 whole", "tensor 128x128/2 whole"},
-		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "tensor 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
+		{device.F16, 128, 32, 32, 3, 16, 3, 1, 1, 1, all, "few 128x32/1", "tensor 128x32/1", "tensor 64x64/264"},
 		{device.F32, 64, 28, 28, 1, 6, 5, 1, 2, 1, all, "plain 128x32/1", "plain 128x32/1", "plain 64x64/196"},
 		{device.F32, 64, 28, 28, 64, 64, 3, 2, 1, 1, abilities{tensor: true, tf32: true}, "tensor 64x64/1 whole", "tensor 128x64/1 whole", "tensor 64x128/49 whole"},
 		{device.F32, 8, 28, 28, 64, 64, 3, 1, 1, 64, abilities{}, "depthwise 0x0/1 whole", "depthwise 0x0/1 whole", "depthwise 0x0/49 whole"},

@@ -53,6 +53,7 @@ func planConv2DPool(y, idx, mean, variance, x, w, b device.View, p device.Conv2D
 		return c, false
 	}
 	c.stagePatch(x)
+	c.takeFew(out, act)
 	return c, c.path != convDepthwise || !pooled && !c.moments
 }
 
@@ -76,6 +77,9 @@ func (c *conv2DPlan) tiled() (rows, per, chunks, group int) {
 	return rows, per, chunks, group
 }
 
+// afterwards reports whether statistics are made of what has been written.
+func (c *conv2DPlan) afterwards() bool { return c.splits > 1 || c.path == convFew }
+
 // scratch is the bytes for the sums of splits and exchanged weights, or for moments.
 func (c *conv2DPlan) scratch() int {
 	if !c.moments {
@@ -83,7 +87,7 @@ func (c *conv2DPlan) scratch() int {
 	}
 	rows, _, chunks, group := c.tiled()
 	channels := int(c.p.Groups) * c.yc
-	if c.splits > 1 {
+	if c.afterwards() {
 		return max(c.sums(), statsScratch(rows, channels, c.typ))
 	}
 	n := 8 * chunks * channels
