@@ -19,9 +19,9 @@ type bnTile struct {
 
 const (
 	bnThreads = 256
-	bnBlocks  = 1024 // aimed at, over all tiles of channels: some waves of a large GPU
-	bnRows    = 8    // that a thread has at least
-	bnJoined  = 8    // channels that a block joins the chunks of
+	bnBlocks  = 512 // aimed at, over all tiles of channels: about as many as a large GPU has at a time
+	bnRows    = 4   // that a thread has at least, and a multiple of, so as to read so many at once
+	bnJoined  = 8   // channels that a block joins the chunks of
 )
 
 // newBNTile cuts m rows of c channels, v of which a thread has. It also gives the grid.
@@ -35,9 +35,18 @@ func newBNTile(m, c, v int) (t bnTile, grid [3]uint32) {
 	packs := (columns + tiles - 1) / tiles
 	lines := bnThreads / packs
 	chunks := max(1, bnBlocks/tiles)
-	per := lines * max(bnRows, (m+lines*chunks-1)/(lines*chunks))
+	per := lines * bnRows * ((m + lines*bnRows*chunks - 1) / (lines * bnRows * chunks))
 	chunks = (m + per - 1) / per
 	return bnTile{int64(m), int32(c), int32(packs), int32(lines), int32(per)}, [3]uint32{uint32(chunks), uint32(tiles), 1}
+}
+
+// where is of for what calculates each element for itself: where the rows of views do not lie so that 16 bytes can be read
+// at once, neighbouring threads read single elements.
+func (p *packed) where(t device.DType, c int, views ...device.View) (k kernelID, v int) {
+	if k, v = p.of(t, c); v > 1 && aligned(v, views...) == 0 {
+		return p.single[t], 1
+	}
+	return k, v
 }
 
 // normRows is v as (M,C) with adjacent channels: the view, and false where it cannot be seen so.
@@ -139,10 +148,9 @@ type bnApplyParams struct {
 	fault, x, mean, rstd, gamma, beta, y uintptr
 	stride, toStride                     int64
 	tile                                 bnTile
-	aligned, coefficientsAligned         int32
+	coefficientsAligned                  int32
 	gammaSummed, betaSummed              int32
 	act                                  int32
-	_                                    int32
 }
 
 // bnActs reports whether batch norm can end with act.
@@ -166,11 +174,11 @@ func (d *Device) BatchNormApply(y, x, mean, rstd, gamma, beta device.View, act d
 	if !ok || !mean.Valid() || !rstd.Valid() || !vectors(acc, c, mean, rstd) || !coefficients(x.Type, c, gamma, beta) {
 		return false
 	}
-	k, v := kBNApply.of(x.Type, c)
+	k, v := kBNApply.where(x.Type, c, xs, ys)
 	tile, grid := newBNTile(m, c, v)
 	d.enqueue("BatchNormApply", []device.View{y}, present(x, mean, rstd, gamma, beta), 3*float64(m)*float64(c), func() error {
 		p := bnApplyParams{fault: d.fault(), x: address(xs), mean: address(mean), rstd: address(rstd), gamma: addressOf(gamma), beta: addressOf(beta), y: address(ys),
-			stride: int64(xs.Str[0]), toStride: int64(ys.Str[0]), tile: tile, aligned: aligned(v, xs, ys), coefficientsAligned: aligned(v, mean, rstd),
+			stride: int64(xs.Str[0]), toStride: int64(ys.Str[0]), tile: tile, coefficientsAligned: aligned(v, mean, rstd),
 			gammaSummed: flag(gamma.Type == acc), betaSummed: flag(beta.Type == acc), act: int32(act)}
 		return launch(d, k, grid, bnThreads, 0, &p)
 	})
@@ -185,18 +193,16 @@ type bnGradSumsParams struct {
 }
 
 type bnJoinGradParams struct {
-	fault, part, rstd, gamma, dgamma, dbeta, slopes uintptr
-	rows                                            int64
-	channels, chunks, gammaType                     int32
-	_                                               int32
+	fault, part, mean, rstd, gamma, dgamma, dbeta, slopes uintptr
+	rows                                                  int64
+	channels, chunks, gammaType                           int32
+	_                                                     int32
 }
 
 type bnGradParams struct {
-	fault, x, dy, mean, slopes, dx              uintptr
-	stride, dyStride, dxStride                  int64
-	tile                                        bnTile
-	aligned, coefficientsAligned, slopesAligned int32
-	_                                           int32
+	fault, x, dy, slopes, dx   uintptr
+	stride, dyStride, dxStride int64
+	tile                       bnTile
 }
 
 // BatchNormGrad is the gradient of training-mode batch norm (Ioffe and Szegedy, arXiv 1502.03167): with
@@ -220,7 +226,6 @@ func (d *Device) BatchNormGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma devic
 		}
 	}
 	kSums, v := kBNGradSums.of(x.Type, c)
-	kGrad, _ := kBNGrad.of(x.Type, c)
 	tile, grid := newBNTile(m, c, v)
 	slopesBytes := (3*c*acc.Size() + 15) / 16 * 16 // the parts stand behind them
 	scratch := slopesBytes + int(grid[0])*2*c*acc.Size()
@@ -236,14 +241,15 @@ func (d *Device) BatchNormGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma devic
 		if err := launch(d, kSums, grid, bnThreads, 0, &p); err != nil {
 			return err
 		}
-		q := bnJoinGradParams{fault: d.fault(), part: part, rstd: address(rstd), gamma: addressOf(gamma), dgamma: addressOf(dgamma), dbeta: addressOf(dbeta),
+		q := bnJoinGradParams{fault: d.fault(), part: part, mean: address(mean), rstd: address(rstd), gamma: addressOf(gamma), dgamma: addressOf(dgamma), dbeta: addressOf(dbeta),
 			slopes: slopes, rows: int64(m), channels: int32(c), chunks: int32(grid[0]), gammaType: int32(gamma.Type)}
 		if err := launch(d, kBNJoinGrad[acc], bnJoiners(c), bnThreads, 0, &q); err != nil || !dx.Valid() {
 			return err
 		}
-		r := bnGradParams{fault: d.fault(), x: address(xs), dy: address(gs), mean: address(mean), slopes: slopes, dx: address(ds),
-			stride: int64(xs.Str[0]), dyStride: int64(gs.Str[0]), dxStride: int64(ds.Str[0]), tile: tile,
-			aligned: aligned(v, xs, gs, ds), coefficientsAligned: aligned(v, mean), slopesAligned: flag(v > 1)}
+		kGrad, v := kBNGrad.where(x.Type, c, xs, gs, ds)
+		tile, grid := newBNTile(m, c, v)
+		r := bnGradParams{fault: d.fault(), x: address(xs), dy: address(gs), slopes: slopes, dx: address(ds),
+			stride: int64(xs.Str[0]), dyStride: int64(gs.Str[0]), dxStride: int64(ds.Str[0]), tile: tile}
 		return launch(d, kGrad, grid, bnThreads, 0, &r)
 	})
 	return true
