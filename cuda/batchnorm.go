@@ -4,11 +4,12 @@ import "github.com/acumen-ml/acumen/device"
 
 var (
 	kBNStats     = packedKernels("batchnorm", "bn_stats")
-	kBNJoinStats = [...]kernelID{device.F32: kernel("batchnorm", "bn_join_stats_f32"), device.F64: kernel("batchnorm", "bn_join_stats_f64")}
+	kBNJoinStats = [...]kernelID{device.F32: kernel("batchnorm_join", "bn_join_stats_f32"), device.F64: kernel("batchnorm_join", "bn_join_stats_f64")}
 	kBNApply     = packedKernels("batchnorm", "bn_apply")
 	kBNGradSums  = packedKernels("batchnorm", "bn_grad_sums")
-	kBNJoinGrad  = [...]kernelID{device.F32: kernel("batchnorm", "bn_join_grad_f32"), device.F64: kernel("batchnorm", "bn_join_grad_f64")}
+	kBNJoinGrad  = [...]kernelID{device.F32: kernel("batchnorm_join", "bn_join_grad_f32"), device.F64: kernel("batchnorm_join", "bn_join_grad_f64")}
 	kBNGrad      = packedKernels("batchnorm", "bn_grad")
+	kBNTrack     = [...]kernelID{device.F32: kernel("batchnorm_join", "bn_track_f32"), device.F64: kernel("batchnorm_join", "bn_track_f64")}
 )
 
 // bnTile is the twin of struct Tile in rows.cuh: how rows and channels are cut among blocks, from the shape alone.
@@ -143,6 +144,33 @@ func (d *Device) joinStats(part uintptr, mean, variance device.View, rows, chunk
 }
 
 func bnJoiners(c int) [3]uint32 { return [3]uint32{uint32((c + bnJoined - 1) / bnJoined), 1, 1} }
+
+type bnTrackParams struct {
+	fault, rstd, nextMean, nextVar, mean, variance uintptr
+	keep, moved, unbiased, eps                     float64
+	channels                                       int64
+}
+
+// BatchNormTrack is what training does with the mean (C) and the biased variance (C) of so many rows:
+// rstd = 1 / sqrt(variance + eps), nextMean = (1-momentum) nextMean + momentum mean, and likewise nextVar with the unbiased
+// variance (of a single row: 0). All are of one type; nextMean and nextVar may be absent together, and then mean too. The
+// results are those of Unary and Binary to the bit.
+func (d *Device) BatchNormTrack(rstd, nextMean, nextVar, mean, variance device.View, rows int, momentum, eps float64) bool {
+	typ := variance.Type
+	if !variance.Valid() || typ > device.F64 || !rstd.Valid() || nextMean.Valid() != nextVar.Valid() || nextMean.Valid() && !mean.Valid() {
+		return false
+	}
+	c := variance.Len()
+	if c == 0 || !vectors(typ, c, rstd, nextMean, nextVar, mean, variance) {
+		return false
+	}
+	d.enqueue("BatchNormTrack", present(rstd, nextMean, nextVar), present(variance, mean, nextMean, nextVar), 8*float64(c), func() error {
+		p := bnTrackParams{fault: d.fault(), rstd: address(rstd), nextMean: addressOf(nextMean), nextVar: addressOf(nextVar), mean: addressOf(mean), variance: address(variance),
+			keep: 1 - momentum, moved: momentum, unbiased: momentum * (float64(rows) / float64(max(rows-1, 1))), eps: eps, channels: int64(c)}
+		return launch(d, kBNTrack[typ], d.spread(c, bnThreads), bnThreads, 0, &p)
+	})
+	return true
+}
 
 type bnApplyParams struct {
 	fault, x, mean, rstd, gamma, beta, y uintptr

@@ -226,6 +226,51 @@ func TestBatchNormVariance(t *testing.T) {
 	}
 }
 
+// One kernel does what Unary and Binary do, with their roundings.
+func TestBatchNormTrack(t *testing.T) {
+	e := newElements(t)
+	for _, typ := range []device.DType{device.F32, device.F64} {
+		for _, c := range []int{1, 64, 300} {
+			for _, rows := range []int{1, 2, 4900} {
+				const momentum, eps = 0.1, 1e-5
+				values := func(i int) float64 { return []float64{0, math.Copysign(0, -1), math.Inf(1), math.NaN(), -1e-3}[i%5] }
+				mean := e.put(typ, 1, func(i int) float64 { return map[bool]float64{true: values(i), false: e.rnd.NormFloat64()}[i > 290] }, c)
+				variance := e.put(typ, 0, func(i int) float64 { return map[bool]float64{true: values(i), false: e.rnd.ExpFloat64()}[i > 290] }, c)
+				starts := [2][]float64{e.get(e.normal(typ, 0, c)), e.get(e.normal(typ, 0, c))}
+				start := func(k int) device.View { return e.put(typ, 0, func(i int) float64 { return starts[k][i] }, c) }
+				nextMean, nextVar, rstd, wantMean, wantVar, want := start(0), start(1), e.blank(typ, 0, c), start(0), start(1), e.blank(typ, 0, c)
+				s, old := e.blank(typ, 0, c), e.blank(typ, 0, c)
+				blend := func(next, v device.View, factor float64) {
+					e.d.Unary(device.Affine, s, v, momentum*factor, 0)
+					e.d.Unary(device.Affine, old, next, 1-momentum, 0)
+					e.d.Binary(device.Add, next, old, s)
+				}
+				blend(wantMean, mean, 1)
+				blend(wantVar, variance, float64(rows)/float64(max(rows-1, 1)))
+				e.d.Unary(device.Sqrt, want, variance, eps, 0)
+				e.d.Unary(device.Recip, want, want, 0, 0)
+				e.everywhere(func() {
+					require.True(t, e.gpu.BatchNormTrack(rstd, nextMean, nextVar, mean, variance, rows, momentum, eps))
+				}, rstd, nextMean, nextVar)
+				what := fmt.Sprint(typ, c, rows)
+				require.Equal(t, e.bytes(want), e.bytes(rstd), what)
+				require.Equal(t, e.bytes(wantMean), e.bytes(nextMean), what)
+				require.Equal(t, e.bytes(wantVar), e.bytes(nextVar), what)
+				none, alone := device.View{}, e.blank(typ, 0, c)
+				require.True(t, e.gpu.BatchNormTrack(alone, none, none, none, variance, rows, momentum, eps))
+				require.Equal(t, e.bytes(want), e.bytes(alone), what)
+				e.free()
+			}
+		}
+	}
+	none, c8 := device.View{}, e.blank(device.F32, 0, 8)
+	require.False(t, e.gpu.BatchNormTrack(c8, c8, none, c8, c8, 3, 0.1, 0.1))
+	require.False(t, e.gpu.BatchNormTrack(c8, c8, c8, none, c8, 3, 0.1, 0.1))
+	require.False(t, e.gpu.BatchNormTrack(c8, none, none, c8, e.blank(device.F64, 0, 8), 3, 0.1, 0.1), "of two types")
+	require.False(t, e.gpu.BatchNormTrack(c8, none, none, c8, e.blank(device.F32, 0, 7), 3, 0.1, 0.1))
+	require.False(t, e.gpu.BatchNormTrack(none, none, none, c8, c8, 3, 0.1, 0.1))
+}
+
 func TestBatchNormDeclines(t *testing.T) {
 	e := newElements(t)
 	c8, c4, half := e.blank(device.F32, 0, 8), e.blank(device.F32, 0, 4), e.blank(device.F16, 0, 8)

@@ -8,6 +8,10 @@ type batchNormer interface {
 	BatchNormGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma device.View) bool
 }
 
+type batchNormTracker interface {
+	BatchNormTrack(rstd, nextMean, nextVar, mean, variance device.View, rows int, momentum, eps float64) bool
+}
+
 // BatchNormState is where a batch norm keeps its running statistics, each (C); zero Views: it keeps none. Training
 // moves the Next ones, next = (1-Momentum) next + Momentum batch, so that each micro-batch counts; whoever applies the
 // step copies Next to Mean and Var.
@@ -45,17 +49,16 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 	if batch {
 		var variance device.View
 		mean, rstd, variance = t.moments(x)
-		if t.Train && s.NextMean.Valid() {
-			rows := float64(x.v.Len() / c)
-			t.blend(s.NextMean, mean.v, s.Momentum, 1)
-			t.blend(s.NextVar, variance, s.Momentum, rows/max(rows-1, 1))
+		var nextMean, nextVar device.View
+		if t.Train {
+			nextMean, nextVar = s.NextMean, s.NextVar
 		}
-		t.rstd(rstd.v, variance, s.Eps)
+		t.batchNormTrack(rstd.v, nextMean, nextVar, mean.v, variance, x.v.Len()/c, s.Momentum, s.Eps)
 		t.put(variance)
 	} else {
 		mean, rstd = t.temp(acc, c), t.temp(acc, c)
 		t.Dev.Copy(mean.v, s.Mean)
-		t.rstd(rstd.v, s.Var, s.Eps)
+		t.batchNormTrack(rstd.v, device.View{}, device.View{}, mean.v, s.Var, 1, s.Momentum, s.Eps)
 	}
 	t.batchNormApply(y.v, x.v, mean.v, rstd.v, valueOf(gamma), valueOf(beta), act)
 	t.record(y, []*Tensor{x, gamma, beta}, func(device.View) {
@@ -101,10 +104,18 @@ func (t *Tape) moments(x *Tensor) (mean, rstd *Tensor, variance device.View) {
 	return mean, rstd, variance
 }
 
-// rstd is y = 1 / sqrt(variance + eps).
-func (t *Tape) rstd(y, variance device.View, eps float64) {
-	t.Dev.Unary(device.Sqrt, y, variance, eps, 0)
-	t.Dev.Unary(device.Recip, y, y, 0, 0)
+// batchNormTrack is rstd = 1 / sqrt(variance + eps), and moves the next statistics, if they are there, by those of so many
+// rows.
+func (t *Tape) batchNormTrack(rstd, nextMean, nextVar, mean, variance device.View, rows int, momentum, eps float64) {
+	if k, ok := device.As[batchNormTracker](t.Dev); ok && k.BatchNormTrack(rstd, nextMean, nextVar, mean, variance, rows, momentum, eps) {
+		return
+	}
+	if nextMean.Valid() {
+		t.blend(nextMean, mean, momentum, 1)
+		t.blend(nextVar, variance, momentum, float64(rows)/float64(max(rows-1, 1)))
+	}
+	t.Dev.Unary(device.Sqrt, rstd, variance, eps, 0)
+	t.Dev.Unary(device.Recip, rstd, rstd, 0, 0)
 }
 
 // blend is next = (1-m) next + m factor v.

@@ -81,61 +81,6 @@ template <class T, int V> __device__ inline void bn_stats(const StatsParams &p) 
 // hot: bn_stats_f32x4 bn_stats_f16x8 bn_stats_bf16x8
 PACKED_WITH(ROWS, bn_stats, THREADS, StatsParams)
 
-// A block joins the parts of 8 channels, each eighth of its threads every 32nd chunk.
-enum { JOINED = 8, JOINERS = THREADS / JOINED };
-
-__device__ inline double join(double (&s)[THREADS], double x) {
-  const int me = threadIdx.x;
-  s[me] = x;
-  for (int half = JOINERS / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (me < half * JOINED) s[me] += s[me + half * JOINED];
-  }
-  __syncthreads();
-  x = s[me % JOINED];
-  __syncthreads();
-  return x;
-}
-
-struct JoinStatsParams {
-  Fault *fault;
-  const void *part;
-  void *mean, *variance;
-  i64 rows;
-  int channels, chunks, per;
-  int pad;
-};
-
-template <class A> __device__ inline void bn_join_stats(const JoinStatsParams &p) {
-  __shared__ double s[THREADS];
-  int c = blockIdx.x * JOINED + threadIdx.x % JOINED, line = threadIdx.x / JOINED;
-  const A *part = (const A *)p.part + c;
-  const int end = c < p.channels ? p.chunks : 0;
-  double sum = 0, sq = 0;
-#pragma unroll 8
-  for (int i = line; i < end; i += JOINERS) sum += (double)min((i64)p.per, p.rows - (i64)i * p.per) * part[(i64)i * 2 * p.channels];
-  double mean = join(s, sum) / p.rows;
-#pragma unroll 4
-  for (int i = line; i < end; i += JOINERS) {
-    double off = part[(i64)i * 2 * p.channels] - mean;
-    sq += part[((i64)i * 2 + 1) * p.channels] + off * off * (double)min((i64)p.per, p.rows - (i64)i * p.per);
-  }
-  sq = join(s, sq);
-  if (line == 0 && end > 0) {
-    ((A *)p.mean)[c] = (A)mean;
-    ((A *)p.variance)[c] = (A)(sq / p.rows);
-  }
-}
-
-KERNEL(bn_join_stats_f32, THREADS, JoinStatsParams) {
-  GUARD(p);
-  bn_join_stats<float>(p);
-}
-KERNEL(bn_join_stats_f64, THREADS, JoinStatsParams) {
-  GUARD(p);
-  bn_join_stats<double>(p);
-}
-
 // of_either reads one number for each of V channels, of type T or of its sums' type; where there are none it keeps what stands.
 template <class T, class A, int V> __device__ inline void of_either(A (&to)[V], const void *from, bool summed, int channel) {
   if (!from) return;
@@ -270,55 +215,10 @@ template <class T, int V> __device__ inline void bn_grad_sums(const GradSumsPara
 // hot: bn_grad_sums_f32x4 bn_grad_sums_f16x8 bn_grad_sums_bf16x8
 PACKED_WITH(ROWS, bn_grad_sums, THREADS, GradSumsParams)
 
-struct JoinGradParams {
-  Fault *fault;
-  const void *part, *mean, *rstd, *gamma;
-  void *dgamma, *dbeta;
-  void *slopes; // of each channel k, then b, then a: dx = k dy + (a - b x)
-  i64 rows;
-  int channels, chunks;
-  int gamma_type;
-  int pad;
-};
-
-template <class A> __device__ inline void bn_join_grad(const JoinGradParams &p) {
-  __shared__ double s[THREADS];
-  int c = blockIdx.x * JOINED + threadIdx.x % JOINED, line = threadIdx.x / JOINED;
-  const A *part = (const A *)p.part + c;
-  const int end = c < p.channels ? p.chunks : 0;
-  double sum = 0, prod = 0;
-#pragma unroll 8
-  for (int i = line; i < end; i += JOINERS) {
-    sum += part[(i64)i * 2 * p.channels];
-    prod += part[((i64)i * 2 + 1) * p.channels];
-  }
-  sum = join(s, sum);
-  prod = join(s, prod);
-  if (line != 0 || end == 0) return;
-  double rstd = ((const A *)p.rstd)[c], k = rstd;
-  if (p.gamma) k *= load<double>(p.gamma, p.gamma_type, c);
-  if (p.dbeta) ((A *)p.dbeta)[c] = (A)sum;
-  if (p.dgamma) ((A *)p.dgamma)[c] = (A)(prod * rstd);
-  A *slopes = (A *)p.slopes + c;
-  // b x - a is b (x - mean) + k sum / rows; with b as it is read, only the rounding of a is not cancelled.
-  const A b = (A)(k * rstd * rstd * prod / p.rows);
-  slopes[0] = (A)k;
-  slopes[p.channels] = b;
-  slopes[2 * p.channels] = (A)((double)b * ((const A *)p.mean)[c] - k * sum / p.rows);
-}
-
-KERNEL(bn_join_grad_f32, THREADS, JoinGradParams) {
-  GUARD(p);
-  bn_join_grad<float>(p);
-}
-KERNEL(bn_join_grad_f64, THREADS, JoinGradParams) {
-  GUARD(p);
-  bn_join_grad<double>(p);
-}
-
 struct GradParams {
   Fault *fault;
-  const void *x, *dy, *slopes;
+  const void *x, *dy;
+  const void *slopes; // as bn_join_grad gives them
   void *dx;
   i64 stride, dy_stride, dx_stride;
   Tile tile;
