@@ -181,6 +181,47 @@ func TestBatchNormActs(t *testing.T) {
 	require.True(t, math.IsNaN(e.get(n.y)[5]), "NaN stays")
 }
 
+// What ReLU lets through is found again from x: as close to UnaryGrad and BatchNormGrad as those are to themselves.
+func TestBatchNormReluGrad(t *testing.T) {
+	e := newElements(t)
+	for _, typ := range floatTypes {
+		acc := sumType(typ)
+		for i, dims := range [][]int{{1, 1}, {5, 3}, {2, 9, 8, 32}, {41, 5, 24}, {70, 264}, {20000, 8}, {9001, 1}} {
+			for _, lie := range [][2]int{{0, 0}, {1, 3}, {0, 8}} {
+				n := newNormCase(e, typ, []device.DType{typ, acc}[i%2], lie[0], lie[1], math.Abs, dims...)
+				c := dims[len(dims)-1]
+				gamma, beta := n.gamma, n.beta
+				switch i % 3 {
+				case 0: // no channel, or all of one, pass
+					gamma = e.put(acc, 0, func(i int) float64 { return []float64{0, -1, 2}[i%3] }, c)
+				case 1:
+					gamma, beta = device.View{}, device.View{}
+				}
+				masked, dx, dgamma, dbeta := e.blank(typ, 0, dims...), e.blank(typ, 0, dims...), e.blank(acc, 0, c), e.blank(acc, 0, c)
+				require.True(t, e.gpu.BatchNormApply(n.y, n.x, n.at, n.rstd, gamma, beta, device.Relu))
+				e.d.UnaryGrad(device.Relu, masked, n.dy, device.View{}, n.y, 0, 0)
+				require.True(t, e.gpu.BatchNormGrad(dx, dgamma, dbeta, masked, n.x, n.at, n.rstd, gamma))
+				e.everywhere(func() {
+					require.True(t, e.gpu.BatchNormReluGrad(n.dx, n.dgamma, n.dbeta, n.dy, n.x, n.at, n.rstd, gamma, beta))
+				}, n.dx, n.dgamma, n.dbeta)
+				what := fmt.Sprint(typ, dims, lie)
+				root := math.Sqrt(float64(n.x.Len() / c))
+				e.near(typ, 32*root, e.get(dx), e.get(n.dx), what)
+				e.near(acc, 32*root, e.get(dgamma), e.get(n.dgamma), what)
+				e.near(acc, 4*root, e.get(dbeta), e.get(n.dbeta), what)
+				e.free()
+			}
+		}
+	}
+	// Where y is 0, NaN, or beta alone, of a channel without variance or scale.
+	x := e.put(device.F32, 0, func(i int) float64 { return []float64{2, 2, 2, math.NaN()}[i%4] }, 1, 4)
+	at, one := e.put(device.F32, 0, func(int) float64 { return 2 }, 4), e.put(device.F32, 0, func(int) float64 { return 1 }, 4)
+	gamma, beta := e.put(device.F32, 0, func(i int) float64 { return []float64{1, 0, -1, 1}[i] }, 4), e.put(device.F32, 0, func(i int) float64 { return []float64{0, 3, 3, 3}[i] }, 4)
+	dbeta, none := e.blank(device.F32, 0, 4), device.View{}
+	require.True(t, e.gpu.BatchNormReluGrad(none, none, dbeta, one.Reshape(1, 4), x, at, one, gamma, beta))
+	require.Equal(t, []float64{0, 1, 1, 0}, e.get(dbeta))
+}
+
 func TestBatchNormWithoutOptionalParts(t *testing.T) {
 	e := newElements(t)
 	one, zero, none := e.put(device.F32, 0, func(int) float64 { return 1 }, 8), e.put(device.F32, 0, func(int) float64 { return 0 }, 8), device.View{}

@@ -12,6 +12,10 @@ type batchNormTracker interface {
 	BatchNormTrack(rstd, nextMean, nextVar, mean, variance device.View, rows int, momentum, eps float64) bool
 }
 
+type batchNormReluGrader interface {
+	BatchNormReluGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta device.View) bool
+}
+
 // BatchNormState is where a batch norm keeps its running statistics, each (C); zero Views: it keeps none. Training
 // moves the Next ones, next = (1-Momentum) next + Momentum batch, so that each micro-batch counts; whoever applies the
 // step copies Next to Mean and Var.
@@ -62,16 +66,24 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 	}
 	t.batchNormApply(y.v, x.v, mean.v, rstd.v, valueOf(gamma), valueOf(beta), act)
 	t.record(y, []*Tensor{x, gamma, beta}, func(device.View) {
-		dy, scratch := t.actGrad(y, act)
 		dgamma, dbeta := t.get(acc, c), t.get(acc, c)
+		var dy device.View
+		scratch := false
 		if batch {
-			grad := func(dx device.View) { t.batchNormGrad(dx, dgamma, dbeta, dy, x.v, mean.v, rstd.v, valueOf(gamma)) }
+			grad := func(dx device.View) {
+				if act == device.Relu && t.batchNormReluGrad(dx, dgamma, dbeta, y.g, x.v, mean.v, rstd.v, valueOf(gamma), valueOf(beta)) {
+					return
+				}
+				dy, scratch = t.actGrad(y, act)
+				t.batchNormGrad(dx, dgamma, dbeta, dy, x.v, mean.v, rstd.v, valueOf(gamma))
+			}
 			if x.need {
 				t.into(x, grad)
 			} else {
 				grad(device.View{})
 			}
 		} else {
+			dy, scratch = t.actGrad(y, act)
 			t.batchNormGrad(device.View{}, dgamma, dbeta, dy, x.v, mean.v, rstd.v, valueOf(gamma))
 			k := t.slope(rstd.v, valueOf(gamma))
 			t.into(x, func(dx device.View) { t.Dev.Binary(device.Mul, dx, dy, k) })
@@ -81,7 +93,7 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 		t.pass(y, beta, dbeta)
 		t.put(dgamma, dbeta)
 		t.putIf(scratch, dy)
-	}, x, mean, rstd, gamma, when(act != device.Identity, y))
+	}, x, mean, rstd, gamma, when(act == device.Relu, beta), when(act != device.Identity, y))
 	t.Release(mean)
 	t.Release(rstd)
 	return y
@@ -203,6 +215,12 @@ func (t *Tape) batchNormApply(y, x, mean, rstd, gamma, beta device.View, act dev
 		t.Dev.Unary(act, y.Slice(0, lo, n, 1), s, 0, 0)
 	})
 	t.put(scale)
+}
+
+// batchNormReluGrad is batchNormGrad of what ReLU lets through of dy, and false where the device cannot do that at once.
+func (t *Tape) batchNormReluGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta device.View) bool {
+	k, ok := device.As[batchNormReluGrader](t.Dev)
+	return ok && k.BatchNormReluGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta)
 }
 
 // batchNormGrad is, with xhat = (x - mean) rstd over M rows, dbeta = sum dy, dgamma = sum dy xhat, and, if dx is there,

@@ -166,20 +166,39 @@ PACKED_WITH(ROWS, bn_apply, THREADS, ApplyParams)
 struct GradSumsParams {
   Fault *fault;
   const void *x, *dy, *mean;
+  const void *rstd, *gamma, *beta; // of the masked form: dy counts only where y is above 0
   void *part; // of each chunk sum dy and sum dy (x - mean)
   i64 stride, dy_stride;
   Tile tile;
   int aligned, coefficients_aligned;
+  int gamma_summed, beta_summed;
 };
 
-template <class T, int V> __device__ inline void bn_grad_sums(const GradSumsParams &p) {
+template <class T, int V, bool MASKED> __device__ inline void bn_grad_sums_of(const GradSumsParams &p) {
   typedef typename Acc<T>::type A;
   __shared__ A sums[2 * V][THREADS];
   const Tile &t = p.tile;
   const Span<V> s(t, blockIdx.x);
   A mean[V], sum[V], prod[V];
   for (int v = 0; v < V; v++) mean[v] = sum[v] = prod[v] = 0;
-  if (!s.empty()) of_channels<A, V>(mean, p.mean, s.channel, p.coefficients_aligned);
+  A bound[V];
+  u32 turned = 0;
+  if (!s.empty()) {
+    of_channels<A, V>(mean, p.mean, s.channel, p.coefficients_aligned);
+    if (MASKED) {
+      A scale[V], gamma[V], shift[V];
+      for (int v = 0; v < V; v++) gamma[v] = 1, shift[v] = 0;
+      of_channels<A, V>(scale, p.rstd, s.channel, p.coefficients_aligned);
+      of_either<T, A, V>(gamma, p.gamma, p.gamma_summed, s.channel);
+      of_either<T, A, V>(shift, p.beta, p.beta_summed, s.channel);
+#pragma unroll
+      for (int v = 0; v < V; v++) {
+        scale[v] *= gamma[v];
+        bound[v] = relu_bound(mean[v], scale[v], shift[v]);
+        turned |= (u32)(scale[v] < 0) << v;
+      }
+    }
+  }
   const T *x = (const T *)p.x + s.at(p.stride), *dy = (const T *)p.dy + s.at(p.dy_stride);
   const i64 step = t.lines * p.stride, dy_step = t.lines * p.dy_stride;
   sweep<PAIR>(s, t.lines, p.aligned, [&](auto rows) {
@@ -190,9 +209,10 @@ template <class T, int V> __device__ inline void bn_grad_sums(const GradSumsPara
     for (int k = 0; k < rows.COUNT; k++)
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        A d = widen(g[k].e[v]);
+        A d = widen(g[k].e[v]), x = widen(q[k].e[v]);
+        if (MASKED && !past_relu(x, turned >> v & 1, bound[v])) d = 0;
         sum[v] += d;
-        prod[v] += d * (widen(q[k].e[v]) - mean[v]);
+        prod[v] += d * (x - mean[v]);
       }
   });
 
@@ -212,7 +232,11 @@ template <class T, int V> __device__ inline void bn_grad_sums(const GradSumsPara
   }
 }
 
-// hot: bn_grad_sums_f32x4 bn_grad_sums_f16x8 bn_grad_sums_bf16x8
+template <class T, int V> __device__ inline void bn_grad_sums(const GradSumsParams &p) { bn_grad_sums_of<T, V, false>(p); }
+template <class T, int V> __device__ inline void bn_relu_grad_sums(const GradSumsParams &p) { bn_grad_sums_of<T, V, true>(p); }
+
+// hot: bn_grad_sums_f32x4 bn_grad_sums_f16x8 bn_grad_sums_bf16x8 bn_relu_grad_sums_f32x4 bn_relu_grad_sums_f16x8 bn_relu_grad_sums_bf16x8
+PACKED_WITH(MORE, bn_relu_grad_sums, THREADS, GradSumsParams)
 PACKED_WITH(ROWS, bn_grad_sums, THREADS, GradSumsParams)
 
 struct GradParams {
@@ -224,16 +248,17 @@ struct GradParams {
   Tile tile;
 };
 
-template <class T, int V> __device__ inline void bn_grad(const GradParams &p) {
+template <class T, int V, bool MASKED> __device__ inline void bn_grad_of(const GradParams &p) {
   typedef typename Acc<T>::type A;
   const Tile &t = p.tile;
   const Span<V> s(t, last_first());
   if (s.empty()) return;
-  A k[V], b[V], a[V];
+  A k[V], b[V], a[V], bound[V];
   const A *slopes = (const A *)p.slopes;
   of_channels<A, V>(k, slopes, s.channel, true);
   of_channels<A, V>(b, slopes + t.channels, s.channel, true);
   of_channels<A, V>(a, slopes + 2 * t.channels, s.channel, true);
+  if (MASKED) of_channels<A, V>(bound, slopes + 3 * t.channels, s.channel, true);
   const T *x = (const T *)p.x + s.from_last(p.stride), *dy = (const T *)p.dy + s.from_last(p.dy_stride);
   T *dx = (T *)p.dx + s.from_last(p.dx_stride);
   const i64 step = -t.lines * p.stride, dy_step = -t.lines * p.dy_stride, dx_step = -t.lines * p.dx_stride;
@@ -244,10 +269,18 @@ template <class T, int V> __device__ inline void bn_grad(const GradParams &p) {
 #pragma unroll
     for (int i = 0; i < rows.COUNT; i++)
 #pragma unroll
-      for (int v = 0; v < V; v++) g[i].e[v] = shorten<T>(widen(g[i].e[v]) * k[v] + (a[v] - widen(q[i].e[v]) * b[v]));
+      for (int v = 0; v < V; v++) {
+        A d = widen(g[i].e[v]), x = widen(q[i].e[v]);
+        if (MASKED && !past_relu(x, k[v] < 0, bound[v])) d = 0;
+        g[i].e[v] = shorten<T>(d * k[v] + (a[v] - x * b[v]));
+      }
     rows.store(dx, g, dx_step);
   });
 }
 
-// hot: bn_grad_f32x4 bn_grad_f16x8 bn_grad_bf16x8
+template <class T, int V> __device__ inline void bn_grad(const GradParams &p) { bn_grad_of<T, V, false>(p); }
+template <class T, int V> __device__ inline void bn_relu_grad(const GradParams &p) { bn_grad_of<T, V, true>(p); }
+
+// hot: bn_grad_f32x4 bn_grad_f16x8 bn_grad_bf16x8 bn_relu_grad_f32x4 bn_relu_grad_f16x8 bn_relu_grad_bf16x8
+PACKED_WITH(MORE, bn_relu_grad, THREADS, GradParams)
 PACKED_WITH(ROWS, bn_grad, THREADS, GradParams)

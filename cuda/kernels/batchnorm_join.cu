@@ -1,8 +1,6 @@
 // batchnorm_join.cu is what batch norm does once for a channel: it joins the parts that chunks of rows have, and makes of them
 // what the next pass needs.
-#include "kernel.cuh"
-
-enum { THREADS = 256 };
+#include "rows.cuh"
 
 // A block joins the parts of 8 channels, each eighth of its threads every 32nd chunk.
 enum { JOINED = 8, JOINERS = THREADS / JOINED };
@@ -61,12 +59,13 @@ KERNEL(bn_join_stats_f64, THREADS, JoinStatsParams) {
 
 struct JoinGradParams {
   Fault *fault;
-  const void *part, *mean, *rstd, *gamma;
+  const void *part, *mean, *rstd, *gamma, *beta;
   void *dgamma, *dbeta;
-  void *slopes; // of each channel k, then b, then a: dx = k dy + (a - b x)
+  void *slopes; // of each channel k, then b, then a: dx = k dy + (a - b x); then, if masked, relu_bound
   i64 rows;
   int channels, chunks;
-  int gamma_type;
+  int gamma_type, beta_type;
+  int masked;
   int pad;
 };
 
@@ -93,7 +92,9 @@ template <class A> __device__ inline void bn_join_grad(const JoinGradParams &p) 
   const A b = (A)(k * rstd * rstd * prod / p.rows);
   slopes[0] = (A)k;
   slopes[p.channels] = b;
-  slopes[2 * p.channels] = (A)((double)b * ((const A *)p.mean)[c] - k * sum / p.rows);
+  const A mean = ((const A *)p.mean)[c];
+  slopes[2 * p.channels] = (A)((double)b * mean - k * sum / p.rows);
+  if (p.masked) slopes[3 * p.channels] = relu_bound(mean, (A)k, p.beta ? (A)load<double>(p.beta, p.beta_type, c) : A(0));
 }
 
 KERNEL(bn_join_grad_f32, THREADS, JoinGradParams) {

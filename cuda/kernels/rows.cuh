@@ -6,11 +6,14 @@
 
 enum { THREADS = 256 };
 
-// ROWS is KERNEL where a processor has four blocks at a time, and so enough loads under way: 64 registers a thread.
+// ROWS is KERNEL where a processor has four blocks at a time, and so enough loads under way: 64 registers a thread. MORE has
+// three, of 80.
 #ifdef ACUMEN_SIM
 #define ROWS KERNEL
+#define MORE KERNEL
 #else
 #define ROWS(name, threads, P) extern "C" __global__ void __launch_bounds__(threads, 4) name(const __grid_constant__ P p)
+#define MORE(name, threads, P) extern "C" __global__ void __launch_bounds__(threads, 3) name(const __grid_constant__ P p)
 #endif
 
 struct Tile {
@@ -90,3 +93,10 @@ template <class A, int V> __device__ inline void of_channels(A (&to)[V], const v
   Pack<A, V> q = load_pack<A, V>((const A *)from + channel, aligned);
   for (int v = 0; v < V; v++) to[v] = q.e[v];
 }
+
+// Past a ReLU is what has y > 0, y = (x - mean) scale + shift: where x, turned over with the sign of scale, is above a bound.
+// It may differ from y > 0 where y is as small as its own rounding.
+template <class A> __device__ inline A relu_bound(A mean, A scale, A shift) {
+  return (scale < 0 ? -mean : mean) - shift / (scale < 0 ? -scale : scale);
+}
+template <class A> __device__ inline bool past_relu(A x, bool turned, A bound) { return (turned ? -x : x) > bound; }
