@@ -193,7 +193,7 @@ func TestBatchNormReluGrad(t *testing.T) {
 				gamma, beta := n.gamma, n.beta
 				switch i % 3 {
 				case 0: // no channel, or all of one, pass
-					gamma = e.put(acc, 0, func(i int) float64 { return []float64{0, -1, 2}[i%3] }, c)
+					gamma = e.put(acc, 0, func(i int) float64 { return []float64{0, -1, 2, math.Copysign(0, -1)}[i%4] }, c)
 				case 1:
 					gamma, beta = device.View{}, device.View{}
 				}

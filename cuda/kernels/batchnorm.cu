@@ -182,7 +182,7 @@ template <class T, int V, bool MASKED> __device__ inline void bn_grad_sums_of(co
   A mean[V], sum[V], prod[V];
   for (int v = 0; v < V; v++) mean[v] = sum[v] = prod[v] = 0;
   A bound[V];
-  u32 turned = 0;
+  u32 signs = 0; // of the scales, a bit each
   if (!s.empty()) {
     of_channels<A, V>(mean, p.mean, s.channel, p.coefficients_aligned);
     if (MASKED) {
@@ -195,7 +195,7 @@ template <class T, int V, bool MASKED> __device__ inline void bn_grad_sums_of(co
       for (int v = 0; v < V; v++) {
         scale[v] *= gamma[v];
         bound[v] = relu_bound(mean[v], scale[v], shift[v]);
-        turned |= (u32)(scale[v] < 0) << v;
+        signs |= sign_of(scale[v]) >> (31 - v);
       }
     }
   }
@@ -210,7 +210,7 @@ template <class T, int V, bool MASKED> __device__ inline void bn_grad_sums_of(co
 #pragma unroll
       for (int v = 0; v < V; v++) {
         A d = widen(g[k].e[v]), x = widen(q[k].e[v]);
-        if (MASKED && !past_relu(x, turned >> v & 1, bound[v])) d = 0;
+        if (MASKED && !past_relu(x, signs << (31 - v) & 0x80000000u, bound[v])) d = 0;
         sum[v] += d;
         prod[v] += d * (x - mean[v]);
       }
@@ -271,7 +271,7 @@ template <class T, int V, bool MASKED> __device__ inline void bn_grad_of(const G
 #pragma unroll
       for (int v = 0; v < V; v++) {
         A d = widen(g[i].e[v]), x = widen(q[i].e[v]);
-        if (MASKED && !past_relu(x, k[v] < 0, bound[v])) d = 0;
+        if (MASKED && !past_relu(x, sign_of(k[v]), bound[v])) d = 0;
         g[i].e[v] = shorten<T>(d * k[v] + (a[v] - x * b[v]));
       }
     rows.store(dx, g, dx_step);

@@ -97,6 +97,10 @@ template <class A, int V> __device__ inline void of_channels(A (&to)[V], const v
 // Past a ReLU is what has y > 0, y = (x - mean) scale + shift: where x, turned over with the sign of scale, is above a bound.
 // It may differ from y > 0 where y is as small as its own rounding.
 template <class A> __device__ inline A relu_bound(A mean, A scale, A shift) {
-  return (scale < 0 ? -mean : mean) - shift / (scale < 0 ? -scale : scale);
+  return (scale < 0 ? -mean : mean) - shift / fabs(scale);
 }
-template <class A> __device__ inline bool past_relu(A x, bool turned, A bound) { return (turned ? -x : x) > bound; }
+// The sign is the top bit of 32; that of a float is turned without a predicate, of which a loop would need one a channel.
+__device__ inline u32 sign_of(float x) { return __float_as_uint(x) & 0x80000000u; }
+__device__ inline u32 sign_of(double x) { return x < 0 ? 0x80000000u : 0; }
+__device__ inline bool past_relu(float x, u32 sign, float bound) { return __uint_as_float(__float_as_uint(x) ^ sign) > bound; }
+__device__ inline bool past_relu(double x, u32 sign, double bound) { return (sign ? -x : x) > bound; }
