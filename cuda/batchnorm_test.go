@@ -181,6 +181,47 @@ func TestBatchNormActs(t *testing.T) {
 	require.True(t, math.IsNaN(e.get(n.y)[5]), "NaN stays")
 }
 
+// What ReLU lets through is found again from x: as close to UnaryGrad and BatchNormGrad as those are to themselves.
+func TestBatchNormReluGrad(t *testing.T) {
+	e := newElements(t)
+	for _, typ := range floatTypes {
+		acc := sumType(typ)
+		for i, dims := range [][]int{{1, 1}, {5, 3}, {2, 9, 8, 32}, {41, 5, 24}, {70, 264}, {20000, 8}, {9001, 1}} {
+			for _, lie := range [][2]int{{0, 0}, {1, 3}, {0, 8}} {
+				n := newNormCase(e, typ, []device.DType{typ, acc}[i%2], lie[0], lie[1], math.Abs, dims...)
+				c := dims[len(dims)-1]
+				gamma, beta := n.gamma, n.beta
+				switch i % 3 {
+				case 0: // no channel, or all of one, pass
+					gamma = e.put(acc, 0, func(i int) float64 { return []float64{0, -1, 2, math.Copysign(0, -1)}[i%4] }, c)
+				case 1:
+					gamma, beta = device.View{}, device.View{}
+				}
+				masked, dx, dgamma, dbeta := e.blank(typ, 0, dims...), e.blank(typ, 0, dims...), e.blank(acc, 0, c), e.blank(acc, 0, c)
+				require.True(t, e.gpu.BatchNormApply(n.y, n.x, n.at, n.rstd, gamma, beta, device.Relu))
+				e.d.UnaryGrad(device.Relu, masked, n.dy, device.View{}, n.y, 0, 0)
+				require.True(t, e.gpu.BatchNormGrad(dx, dgamma, dbeta, masked, n.x, n.at, n.rstd, gamma))
+				e.everywhere(func() {
+					require.True(t, e.gpu.BatchNormReluGrad(n.dx, n.dgamma, n.dbeta, n.dy, n.x, n.at, n.rstd, gamma, beta))
+				}, n.dx, n.dgamma, n.dbeta)
+				what := fmt.Sprint(typ, dims, lie)
+				root := math.Sqrt(float64(n.x.Len() / c))
+				e.near(typ, 32*root, e.get(dx), e.get(n.dx), what)
+				e.near(acc, 32*root, e.get(dgamma), e.get(n.dgamma), what)
+				e.near(acc, 4*root, e.get(dbeta), e.get(n.dbeta), what)
+				e.free()
+			}
+		}
+	}
+	// Where y is 0, NaN, or beta alone, of a channel without variance or scale.
+	x := e.put(device.F32, 0, func(i int) float64 { return []float64{2, 2, 2, math.NaN()}[i%4] }, 1, 4)
+	at, one := e.put(device.F32, 0, func(int) float64 { return 2 }, 4), e.put(device.F32, 0, func(int) float64 { return 1 }, 4)
+	gamma, beta := e.put(device.F32, 0, func(i int) float64 { return []float64{1, 0, -1, 1}[i] }, 4), e.put(device.F32, 0, func(i int) float64 { return []float64{0, 3, 3, 3}[i] }, 4)
+	dbeta, none := e.blank(device.F32, 0, 4), device.View{}
+	require.True(t, e.gpu.BatchNormReluGrad(none, none, dbeta, one.Reshape(1, 4), x, at, one, gamma, beta))
+	require.Equal(t, []float64{0, 1, 1, 0}, e.get(dbeta))
+}
+
 func TestBatchNormWithoutOptionalParts(t *testing.T) {
 	e := newElements(t)
 	one, zero, none := e.put(device.F32, 0, func(int) float64 { return 1 }, 8), e.put(device.F32, 0, func(int) float64 { return 0 }, 8), device.View{}
@@ -224,6 +265,51 @@ func TestBatchNormVariance(t *testing.T) {
 			require.InEpsilon(t, sq, got[c], 1e-4, name) // means of 30000 are known to 0.002, which counts squared
 		}
 	}
+}
+
+// One kernel does what Unary and Binary do, with their roundings.
+func TestBatchNormTrack(t *testing.T) {
+	e := newElements(t)
+	for _, typ := range []device.DType{device.F32, device.F64} {
+		for _, c := range []int{1, 64, 300} {
+			for _, rows := range []int{1, 2, 4900} {
+				const momentum, eps = 0.1, 1e-5
+				values := func(i int) float64 { return []float64{0, math.Copysign(0, -1), math.Inf(1), math.NaN(), -1e-3}[i%5] }
+				mean := e.put(typ, 1, func(i int) float64 { return map[bool]float64{true: values(i), false: e.rnd.NormFloat64()}[i > 290] }, c)
+				variance := e.put(typ, 0, func(i int) float64 { return map[bool]float64{true: values(i), false: e.rnd.ExpFloat64()}[i > 290] }, c)
+				starts := [2][]float64{e.get(e.normal(typ, 0, c)), e.get(e.normal(typ, 0, c))}
+				start := func(k int) device.View { return e.put(typ, 0, func(i int) float64 { return starts[k][i] }, c) }
+				nextMean, nextVar, rstd, wantMean, wantVar, want := start(0), start(1), e.blank(typ, 0, c), start(0), start(1), e.blank(typ, 0, c)
+				s, old := e.blank(typ, 0, c), e.blank(typ, 0, c)
+				blend := func(next, v device.View, factor float64) {
+					e.d.Unary(device.Affine, s, v, momentum*factor, 0)
+					e.d.Unary(device.Affine, old, next, 1-momentum, 0)
+					e.d.Binary(device.Add, next, old, s)
+				}
+				blend(wantMean, mean, 1)
+				blend(wantVar, variance, float64(rows)/float64(max(rows-1, 1)))
+				e.d.Unary(device.Sqrt, want, variance, eps, 0)
+				e.d.Unary(device.Recip, want, want, 0, 0)
+				e.everywhere(func() {
+					require.True(t, e.gpu.BatchNormTrack(rstd, nextMean, nextVar, mean, variance, rows, momentum, eps))
+				}, rstd, nextMean, nextVar)
+				what := fmt.Sprint(typ, c, rows)
+				require.Equal(t, e.bytes(want), e.bytes(rstd), what)
+				require.Equal(t, e.bytes(wantMean), e.bytes(nextMean), what)
+				require.Equal(t, e.bytes(wantVar), e.bytes(nextVar), what)
+				none, alone := device.View{}, e.blank(typ, 0, c)
+				require.True(t, e.gpu.BatchNormTrack(alone, none, none, none, variance, rows, momentum, eps))
+				require.Equal(t, e.bytes(want), e.bytes(alone), what)
+				e.free()
+			}
+		}
+	}
+	none, c8 := device.View{}, e.blank(device.F32, 0, 8)
+	require.False(t, e.gpu.BatchNormTrack(c8, c8, none, c8, c8, 3, 0.1, 0.1))
+	require.False(t, e.gpu.BatchNormTrack(c8, c8, c8, none, c8, 3, 0.1, 0.1))
+	require.False(t, e.gpu.BatchNormTrack(c8, none, none, c8, e.blank(device.F64, 0, 8), 3, 0.1, 0.1), "of two types")
+	require.False(t, e.gpu.BatchNormTrack(c8, none, none, c8, e.blank(device.F32, 0, 7), 3, 0.1, 0.1))
+	require.False(t, e.gpu.BatchNormTrack(none, none, none, c8, c8, 3, 0.1, 0.1))
 }
 
 func TestBatchNormDeclines(t *testing.T) {

@@ -8,6 +8,14 @@ type batchNormer interface {
 	BatchNormGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma device.View) bool
 }
 
+type batchNormTracker interface {
+	BatchNormTrack(rstd, nextMean, nextVar, mean, variance device.View, rows int, momentum, eps float64) bool
+}
+
+type batchNormReluGrader interface {
+	BatchNormReluGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta device.View) bool
+}
+
 // BatchNormState is where a batch norm keeps its running statistics, each (C); zero Views: it keeps none. Training
 // moves the Next ones, next = (1-Momentum) next + Momentum batch, so that each micro-batch counts; whoever applies the
 // step copies Next to Mean and Var.
@@ -45,30 +53,37 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 	if batch {
 		var variance device.View
 		mean, rstd, variance = t.moments(x)
-		if t.Train && s.NextMean.Valid() {
-			rows := float64(x.v.Len() / c)
-			t.blend(s.NextMean, mean.v, s.Momentum, 1)
-			t.blend(s.NextVar, variance, s.Momentum, rows/max(rows-1, 1))
+		var nextMean, nextVar device.View
+		if t.Train {
+			nextMean, nextVar = s.NextMean, s.NextVar
 		}
-		t.rstd(rstd.v, variance, s.Eps)
+		t.batchNormTrack(rstd.v, nextMean, nextVar, mean.v, variance, x.v.Len()/c, s.Momentum, s.Eps)
 		t.put(variance)
 	} else {
 		mean, rstd = t.temp(acc, c), t.temp(acc, c)
 		t.Dev.Copy(mean.v, s.Mean)
-		t.rstd(rstd.v, s.Var, s.Eps)
+		t.batchNormTrack(rstd.v, device.View{}, device.View{}, mean.v, s.Var, 1, s.Momentum, s.Eps)
 	}
 	t.batchNormApply(y.v, x.v, mean.v, rstd.v, valueOf(gamma), valueOf(beta), act)
 	t.record(y, []*Tensor{x, gamma, beta}, func(device.View) {
-		dy, scratch := t.actGrad(y, act)
 		dgamma, dbeta := t.get(acc, c), t.get(acc, c)
+		var dy device.View
+		scratch := false
 		if batch {
-			grad := func(dx device.View) { t.batchNormGrad(dx, dgamma, dbeta, dy, x.v, mean.v, rstd.v, valueOf(gamma)) }
+			grad := func(dx device.View) {
+				if act == device.Relu && t.batchNormReluGrad(dx, dgamma, dbeta, y.g, x.v, mean.v, rstd.v, valueOf(gamma), valueOf(beta)) {
+					return
+				}
+				dy, scratch = t.actGrad(y, act)
+				t.batchNormGrad(dx, dgamma, dbeta, dy, x.v, mean.v, rstd.v, valueOf(gamma))
+			}
 			if x.need {
 				t.into(x, grad)
 			} else {
 				grad(device.View{})
 			}
 		} else {
+			dy, scratch = t.actGrad(y, act)
 			t.batchNormGrad(device.View{}, dgamma, dbeta, dy, x.v, mean.v, rstd.v, valueOf(gamma))
 			k := t.slope(rstd.v, valueOf(gamma))
 			t.into(x, func(dx device.View) { t.Dev.Binary(device.Mul, dx, dy, k) })
@@ -78,7 +93,7 @@ func batchNorm(t *Tape, op string, x, gamma, beta *Tensor, s BatchNormState, act
 		t.pass(y, beta, dbeta)
 		t.put(dgamma, dbeta)
 		t.putIf(scratch, dy)
-	}, x, mean, rstd, gamma, when(act != device.Identity, y))
+	}, x, mean, rstd, gamma, when(act == device.Relu, beta), when(act != device.Identity, y))
 	t.Release(mean)
 	t.Release(rstd)
 	return y
@@ -101,10 +116,18 @@ func (t *Tape) moments(x *Tensor) (mean, rstd *Tensor, variance device.View) {
 	return mean, rstd, variance
 }
 
-// rstd is y = 1 / sqrt(variance + eps).
-func (t *Tape) rstd(y, variance device.View, eps float64) {
-	t.Dev.Unary(device.Sqrt, y, variance, eps, 0)
-	t.Dev.Unary(device.Recip, y, y, 0, 0)
+// batchNormTrack is rstd = 1 / sqrt(variance + eps), and moves the next statistics, if they are there, by those of so many
+// rows.
+func (t *Tape) batchNormTrack(rstd, nextMean, nextVar, mean, variance device.View, rows int, momentum, eps float64) {
+	if k, ok := device.As[batchNormTracker](t.Dev); ok && k.BatchNormTrack(rstd, nextMean, nextVar, mean, variance, rows, momentum, eps) {
+		return
+	}
+	if nextMean.Valid() {
+		t.blend(nextMean, mean, momentum, 1)
+		t.blend(nextVar, variance, momentum, float64(rows)/float64(max(rows-1, 1)))
+	}
+	t.Dev.Unary(device.Sqrt, rstd, variance, eps, 0)
+	t.Dev.Unary(device.Recip, rstd, rstd, 0, 0)
 }
 
 // blend is next = (1-m) next + m factor v.
@@ -192,6 +215,12 @@ func (t *Tape) batchNormApply(y, x, mean, rstd, gamma, beta device.View, act dev
 		t.Dev.Unary(act, y.Slice(0, lo, n, 1), s, 0, 0)
 	})
 	t.put(scale)
+}
+
+// batchNormReluGrad is batchNormGrad of what ReLU lets through of dy, and false where the device cannot do that at once.
+func (t *Tape) batchNormReluGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta device.View) bool {
+	k, ok := device.As[batchNormReluGrader](t.Dev)
+	return ok && k.BatchNormReluGrad(dx, dgamma, dbeta, dy, x, mean, rstd, gamma, beta)
 }
 
 // batchNormGrad is, with xhat = (x - mean) rstd over M rows, dbeta = sum dy, dgamma = sum dy xhat, and, if dx is there,

@@ -33,15 +33,17 @@ __device__ inline float widen(bf16 x) { return to_f32(x); }
 template <class T> __device__ inline T shorten(float x) { return from_f32<T>(x); }
 template <class T> __device__ inline T shorten(double x) { return T(x); }
 
-// PACKED declares the kernels of a template f<T, V>: 16 bytes of elements a thread, and single ones.
-#define PACKED(f, threads, P)                                   \
-  KERNEL(f##_f32x4, threads, P) { GUARD(p); f<float, 4>(p); }   \
-  KERNEL(f##_f16x8, threads, P) { GUARD(p); f<f16, 8>(p); }     \
-  KERNEL(f##_bf16x8, threads, P) { GUARD(p); f<bf16, 8>(p); }   \
-  KERNEL(f##_f32x1, threads, P) { GUARD(p); f<float, 1>(p); }   \
-  KERNEL(f##_f16x1, threads, P) { GUARD(p); f<f16, 1>(p); }     \
-  KERNEL(f##_bf16x1, threads, P) { GUARD(p); f<bf16, 1>(p); }   \
-  KERNEL(f##_f64x1, threads, P) { GUARD(p); f<double, 1>(p); }
+// PACKED declares the kernels of a template f<T, V>: 16 bytes of elements a thread, and single ones. PACKED_WITH has them
+// declared by another macro than KERNEL.
+#define PACKED(f, threads, P) PACKED_WITH(KERNEL, f, threads, P)
+#define PACKED_WITH(K, f, threads, P)                      \
+  K(f##_f32x4, threads, P) { GUARD(p); f<float, 4>(p); }   \
+  K(f##_f16x8, threads, P) { GUARD(p); f<f16, 8>(p); }     \
+  K(f##_bf16x8, threads, P) { GUARD(p); f<bf16, 8>(p); }   \
+  K(f##_f32x1, threads, P) { GUARD(p); f<float, 1>(p); }   \
+  K(f##_f16x1, threads, P) { GUARD(p); f<f16, 1>(p); }     \
+  K(f##_bf16x1, threads, P) { GUARD(p); f<bf16, 1>(p); }   \
+  K(f##_f64x1, threads, P) { GUARD(p); f<double, 1>(p); }
 
 // Divider divides numbers under 2^31 by a product (Granlund and Montgomery, PLDI 1994).
 struct Divider {
