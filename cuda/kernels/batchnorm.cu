@@ -1,3 +1,4 @@
+#include "normal.cuh"
 #include "rows.cuh"
 
 enum { AHEAD = 4, PAIR = 2 }; // rows of a thread whose loads are under way at a time
@@ -105,12 +106,12 @@ struct ApplyParams {
 // The activations that this pass can end with, as device.UnOp counts them.
 enum { IDENTITY = 0, SIGMOID = 10, TANH = 11, RELU = 13, GELU = 15, SILU = 17 };
 
-template <int ACT, class A> __device__ inline A activate(A x) {
+template <int ACT, class T, class A> __device__ inline A activate(A x) {
   switch (ACT) {
   case RELU: return x <= 0 ? A(0) : x; // NaN stays
   case SIGMOID: return 1 / (1 + exp(-x));
   case TANH: return tanh(x);
-  case GELU: return x * (A(0.5) * erfc(x * A(-0.70710678118654752440)));
+  case GELU: return x * normal_cdf_for<T>(x);
   case SILU: return x / (1 + exp(-x));
   }
   return x;
@@ -144,7 +145,7 @@ template <class T, int V, int ACT> __device__ inline void bn_apply_act(const App
 #pragma unroll
     for (int k = 0; k < rows.COUNT; k++)
 #pragma unroll
-      for (int v = 0; v < V; v++) q[k].e[v] = shorten<T>(activate<ACT, A>((widen(q[k].e[v]) - mean[v]) * scale[v] + shift[v]));
+      for (int v = 0; v < V; v++) q[k].e[v] = shorten<T>(activate<ACT, T, A>((widen(q[k].e[v]) - mean[v]) * scale[v] + shift[v]));
     rows.store(y, q, to_step);
   });
 }

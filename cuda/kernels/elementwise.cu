@@ -26,7 +26,7 @@ struct UnaryParams {
 template <class T> __device__ inline void unary_flat(const UnaryParams &p) {
   float a = (float)p.a, b = (float)p.b;
   with_unary(p.op, [&](auto op) {
-    flat<T>(p.nest.op[0].data, p.nest.op[1].data, p.nest.n, [&](float x) { return op.f(x, a, b); });
+    flat<T>(p.nest.op[0].data, p.nest.op[1].data, p.nest.n, [&](float x) { return f_of<T>(op, x, a, b); });
   });
 }
 // hot: unary_flat_f32 unary_flat_f16 unary_flat_bf16
@@ -78,7 +78,7 @@ KERNEL(unary_four, 256, UnaryParams) {
 template <class T> __device__ inline void unary_grad_flat(const UnaryParams &p) {
   float a = (float)p.a, b = (float)p.b;
   with_unary(p.op, [&](auto op) {
-    flat<T>(p.nest.op[0].data, p.nest.op[1].data, p.nest.op[2].data, p.nest.n, [&](float g, float v) { return op.df(g, v, a, b); });
+    flat<T>(p.nest.op[0].data, p.nest.op[1].data, p.nest.op[2].data, p.nest.n, [&](float g, float v) { return df_of<T>(op, g, v, a, b); });
   });
 }
 // hot: unary_grad_flat_f32 unary_grad_flat_f16 unary_grad_flat_bf16

@@ -1,6 +1,6 @@
 // unary.cuh defines the functions of one argument, device.UnOp, and their derivatives, for C = float and double.
 #pragma once
-#include "kernel.cuh"
+#include "normal.cuh"
 
 enum Unary {
   IDENTITY, AFFINE, EXP, EXPM1, LOG, LOG1P, SQRT, RECIP, ABS, SIGN, SIGMOID, TANH, ERF, RELU, LEAKY_RELU, GELU, GELU_TANH, SILU, CLAMP, FLOOR, IS_FINITE
@@ -16,7 +16,6 @@ EITHER(m_log1p, log1pf, log1p)
 EITHER(m_sqrt, sqrtf, sqrt)
 EITHER(m_tanh, tanhf, tanh)
 EITHER(m_erf, erff, erf)
-EITHER(m_erfc, erfcf, erfc)
 EITHER(m_floor, floorf, floor)
 EITHER(m_abs, fabsf, fabs)
 #undef EITHER
@@ -27,9 +26,6 @@ __device__ inline double over_one(double x) { return 1 / x; }
 
 // sigmoid of minus infinity is 0: 1 over infinity.
 template <class C> __device__ inline C sigmoid(C x) { return over_one(C(1) + m_exp(-x)); }
-
-// normal_cdf is the probability that a normal deviate is at most x.
-template <class C> __device__ inline C normal_cdf(C x) { return C(0.5) * m_erfc(x * C(-0.70710678118654752440)); }
 
 template <class C> __device__ inline C gelu_inner(C x) {
   return C(0.79788456080286535588) * (x + C(0.044715) * x * x * x); // sqrt(2/pi)
@@ -108,6 +104,15 @@ template <int OP> struct Un {
     return g;
   }
 };
+
+// f_of and df_of are the function and the derivative as results of type T need them, computed in f32.
+template <class T, int OP> __device__ inline float f_of(Un<OP>, float x, float a, float b) {
+  return OP == GELU ? x * normal_cdf_for<T>(x) : Un<OP>::f(x, a, b);
+}
+template <class T, int OP> __device__ inline float df_of(Un<OP>, float g, float v, float a, float b) {
+  if (OP == GELU && sizeof(T) == 2) return g * (normal_cdf_short(v) + v * __expf(-0.5f * v * v) * 0.398942280f);
+  return Un<OP>::df(g, v, a, b);
+}
 
 // with_unary calls f with the Un of op.
 template <class F> __device__ inline void with_unary(int op, F f) {
