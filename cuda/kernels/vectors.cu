@@ -43,6 +43,8 @@ KERNEL(vector_f32, 128, VectorParams) {
     case 23: y = Un<GELU_TANH>::df<float>(1, a, 0, 0); break;
     case 24: y = Un<SILU>::f<float>(a, 0, 0); break;
     case 25: y = Un<SILU>::df<float>(1, a, 0, 0); break;
+    case 26: y = __expf(a); break;
+    case 27: y = normal_cdf_short(a); break;
     }
     ((float *)p.y)[e] = y;
   }

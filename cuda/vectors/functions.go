@@ -75,6 +75,8 @@ func f32Cases() []*Case {
 		{"f32 gelu_tanh derivative", 23, 0, between(-8, 8), one(geluTanhGrad), false, 8},
 		{"f32 silu", 24, 0, between(-30, 30), one(func(x float64) float64 { return x * sigmoid(x) }), false, 4},
 		{"f32 silu derivative", 25, 0, between(-30, 30), one(func(x float64) float64 { s := sigmoid(x); return s + x*s*(1-s) }), false, 16},
+		{"f32 quick exp", 26, 0, between(-12, 0), one(math.Exp), false, 4},
+		{"f32 short normal cdf", 27, 0, between(-8, 8), one(normalCDF), false, 24}, // 2e-6 and some
 	}
 	var cases []*Case
 	for _, f := range all {
