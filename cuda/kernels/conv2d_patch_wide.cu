@@ -184,7 +184,7 @@ template <class T, bool GRAD> __device__ inline void consume(const Conv2DParams 
           place = lanes(0, t + 1 < steps ? met[0] : 0);
         }
         ldmatrix_x4(f[(j + 2) % 4], ring.s + (place ^ (j + 2) % 4 * 2 << 4));
-        if (j == 0 && before >= 0) arrive(ring.empty(before));
+        if (j == 1 && before >= 0) arrive(ring.empty(before)); // all products of the step before are done
       }
       before = from.stage;
       from.next();
