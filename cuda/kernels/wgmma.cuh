@@ -31,6 +31,8 @@ template <class T, int R> __device__ inline void wgmma_sum(float (&c)[R], u64 a,
       for (int e = 0; e < 8; e++) to[chunk * 8 + e] = to_f32(from[e]);
     }
   };
+  sim::products_read((const char *)(a << 4 & ~(u64)127) + warp * 2048, 2048);
+  sim::products_read((const char *)(b << 4 & ~(u64)127), 2 * R * 128);
   float u[2][16], v[16];
   row(u[0], a, warp * 16 + lane / 4);
   row(u[1], a, warp * 16 + lane / 4 + 8);
@@ -52,6 +54,9 @@ __device__ inline u64 wgmma_turned(const char *s, int apart) { return (u64)s >> 
 // wgmma_rows adds the product of 64 rows of A, of which each warp has 16 as the fragment of mma 16x8x16, and of B.
 template <bool TURNED, class T, int R> __device__ inline void wgmma_rows(T, float (&c)[R], const unsigned (&a)[4], u64 b) {
   const int lane = threadIdx.x % 32;
+  const char *begin = (const char *)((b & (u64)-1 >> 16) << 4);
+  if (!TURNED) sim::products_read((const char *)((u64)begin & ~(u64)127), 2 * R * 128);
+  for (int n = 0; TURNED && n < 2 * R; n += 64) sim::products_read(begin + n / 64 * (b >> 48 << 10), 2048);
   unsigned all[16]; // of the four lanes that have a row
   sim::row_fragments(all, a);
   float u[2][16], v[16];
@@ -75,8 +80,8 @@ template <bool TURNED, class T, int R> __device__ inline void wgmma_rows(T, floa
 }
 
 __device__ inline void wgmma_open() {}
-__device__ inline void wgmma_commit() {}
-template <int N> __device__ inline void wgmma_wait() {}
+__device__ inline void wgmma_commit() { sim::products_commit(); }
+template <int N> __device__ inline void wgmma_wait() { sim::products_wait(N); }
 template <int R> __device__ inline void wgmma_hold(float (&)[R]) {}
 __device__ inline void wgmma_see() {}
 

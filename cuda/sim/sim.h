@@ -12,3 +12,5 @@
 #include "shim/async.h"
 
 #include "shim/mma.h"
+
+#include "shim/products.h"

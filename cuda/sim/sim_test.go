@@ -146,6 +146,7 @@ func TestKernelFaults(t *testing.T) {
 		{"misaligned_copy", "716", "716", "alignment", "cp.async of 16 bytes"},
 		{"divergent_barrier", "719", "719", "deadlock", "of 64 threads 32 have ended, 10 wait at __syncthreads, 22 in a warp collective"},
 		{"phase_never_ends", "719", "719", "deadlock", "of 64 threads 32 have ended, 0 wait at __syncthreads, 0 in a warp collective, 32 at a barrier of part of the block"},
+		{"product_overwritten", "0", "700", "wgmma", "which a product of warp 0 is reading: nobody has waited for it"},
 		{"group_barrier", "719", "719", "deadlock", "32 at a barrier of part of the block"},
 		{"wild", "700", "700", "address", "which is not device memory"},
 		{"host_pointer", "0", "700", "address", "which is not device memory"},

@@ -5,7 +5,9 @@
 // an atomic operation) and the second acquired them (an atomic operation). Order within a block is not looked at there.
 //
 // Shared memory: as above, with threads for blocks; __syncthreads orders all threads of a block, __syncwarp those of a
-// warp; shuffles, votes and ldmatrix order nothing. What an earlier block wrote does not count as written.
+// warp; shuffles, votes and ldmatrix order nothing. Barriers of part of a block and mbarriers count as order among all. What
+// an earlier block wrote does not count as written. Nobody may write to what a product of a warpgroup reads before its warp
+// has waited for it.
 //
 // Some faults can escape: of the blocks that write a piece of memory the last is kept, of those that read it one, of threads
 // the last writer.
@@ -54,6 +56,7 @@ struct Access {
 [[noreturn]] HIDDEN void report(const Access &a, int code, const char *kind, const char *format, ...) __attribute__((format(printf, 4, 5)));
 HIDDEN void device_access(const Access &a);
 HIDDEN void shared_access(const Access &a);
+HIDDEN void check_products(const Access &a); // of products.cpp: a write to what one reads that is under way
 inline bool in_device_space(const char *p) { return p >= device_begin && p < device_end; }
 HIDDEN bool in_shared(const char *p);
 HIDDEN void device_launch(); // a new launch begins

@@ -148,6 +148,7 @@ void shared_launch() {
 
 void shared_access(const Access &a) {
   check_bounds(a);
+  if (a.write && block.products) check_products(a);
   each(a.p, a.bytes, [&](Place at, const char *p, uint8_t mask) { use(a, at, p, mask); });
 }
 

@@ -74,12 +74,6 @@ void multiply_tf32(Warp &w, unsigned lanes) {
     for (unsigned q = 0; q < 4; q++) w.slot[l].f[q] += c[l / 4 + q / 2 * 8][l % 4 * 2 + q % 2];
 }
 
-void share_rows(Warp &w, unsigned lanes) {
-  if (lanes != ~0u) fail(LAUNCH_FAILED, "divergence", "wgmma by lanes %08x: all 32 are needed", lanes);
-  for (unsigned l = 0; l < WARP; l++)
-    for (unsigned i = 0; i < 16; i++) w.slot[l].w[4 + i] = w.slot[l / 4 * 4 + i / 4].w[i % 4];
-}
-
 void multiply_f16(Warp &w, unsigned lanes) { multiply(w, lanes, half_to_f32); }
 void multiply_bf16(Warp &w, unsigned lanes) { multiply(w, lanes, bfloat_to_f32); }
 
@@ -101,13 +95,6 @@ void ldmatrix(unsigned *r, int n, bool transposed, const void *row) {
   slot().u[0] = (uintptr_t)row;
   collective(~0u, load[n / 2 + (transposed ? 3 : 0)]);
   memcpy(r, slot().w + 4, 4 * (size_t)n);
-}
-
-void row_fragments(unsigned (&all)[16], const unsigned (&a)[4]) {
-  Slot &s = slot();
-  memcpy(s.w, a, sizeof a);
-  collective(~0u, share_rows);
-  memcpy(all, s.w + 4, sizeof all);
 }
 
 void mma_f16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) { mma(c, a, b, multiply_f16); }

@@ -12,6 +12,4 @@ HIDDEN void ldmatrix(unsigned *r, int n, bool transposed, const void *row);
 HIDDEN void mma_f16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
 HIDDEN void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
 HIDDEN void mma_tf32(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
-// row_fragments gives each lane the fragments of A (16x16) of the four lanes that have its rows, one after the other.
-HIDDEN void row_fragments(unsigned (&all)[16], const unsigned (&a)[4]);
 } // namespace sim

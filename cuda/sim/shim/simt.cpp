@@ -121,6 +121,8 @@ static void park(const void *what) {
   yield();
 }
 
+// wake lets those go on who wait for something; in the checked build at once, before who has let them, so that what this one
+// does too early is seen.
 static void wake(const void *what) {
   unsigned kept = 0;
   for (unsigned i = 0; i < parkeds; i++) {
@@ -128,10 +130,16 @@ static void wake(const void *what) {
     else parked[kept++] = parked[i];
   }
   parkeds = kept;
+#ifdef ACUSIM_CHECKED
+  if (block.head == block.tail) return;
+  push_ready(current);
+  resume(pop_ready());
+#endif
 }
 
 void run_block() {
   parkeds = 0;
+  block.products = false;
   memset(named, 0, sizeof named);
   block.next = block.done = block.arrived = block.votes = block.waiters = block.head = block.tail = 0;
   block.serial++;

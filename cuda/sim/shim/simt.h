@@ -74,6 +74,7 @@ struct Block {
   char *shared;         // dynamic shared memory
   size_t shared_bytes;
   bool async;           // some thread used cp.async
+  bool products;        // some warp used wgmma
 };
 HIDDEN extern Block block;
 HIDDEN extern Fiber *current;

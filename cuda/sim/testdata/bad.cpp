@@ -126,6 +126,7 @@ static const std::map<std::string, std::function<int()>> cases = {
     {"misaligned_copy", [] { return run("misaligned_copy"); }},
     {"divergent_barrier", [] { return run("divergent_barrier"); }},
     {"phase_never_ends", [] { return run("phase_never_ends"); }},
+    {"product_overwritten", [] { return run("product_overwritten", {x, y, 0, 64}, 1, 128, 13 * 1024); }},
     {"group_barrier", [] { return run("group_barrier"); }},
     {"wild", [] { return run("wild", mended ? (long long)y : 4096); }},
     {"host_pointer", [] { return run("host_pointer", mended ? (long long)x : (long long)(uintptr_t)host); }},

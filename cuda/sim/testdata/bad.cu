@@ -112,6 +112,23 @@ KERNEL(phase_never_ends, 64, VectorParams) {
     group_sync<32>(1);
   }
 }
+// A product of a warpgroup still reads its factors when they are written to.
+KERNEL(product_overwritten, 128, VectorParams) {
+  SHARED(char, raw);
+  char *s = raw + (-(u64)raw & 1023);
+  for (int i = threadIdx.x; i < 12 * 256; i += 128) ((float *)s)[i] = 0;
+  wgmma_see();
+  __syncthreads();
+  float c[16] = {};
+  wgmma_open();
+  wgmma_f16(c, wgmma_matrix(s), wgmma_matrix(s + 8 * 1024));
+  wgmma_commit();
+  if (p.mended) wgmma_wait<0>();
+  __syncthreads();
+  ((float *)s)[threadIdx.x] = 1;
+  wgmma_wait<0>();
+  if (threadIdx.x < 64) p.y[threadIdx.x] = c[0];
+}
 KERNEL(group_barrier, 64, VectorParams) {
   if (threadIdx.x < 32) group_sync<64>(1);
   else if (p.mended) group_sync<64>(1);
