@@ -137,6 +137,17 @@ func TestProfiler(t *testing.T) {
 		var b bytes.Buffer
 		require.NoError(t, p.Table(&b))
 		assert.Regexp(t, `(?s)time +share +calls +GB/s +GFLOP/s +kernel\n.* ms +[0-9.]+ % +2 +[0-9.]+ +[0-9.]+ +MatMul\n.* ms +100.0 % +3 .* total\n`, b.String())
+		q := device.NewProfiler(d)
+		q.Shapes = true
+		d.Fill(at(0), 1)
+		d.Fill(at(0).Slice(0, 0, 1, 1), 1)
+		d.Binary(device.Add, at(0), at(1), at(2))
+		q.Stop()
+		var names []string
+		for _, r := range q.Rows() {
+			names = append(names, r.Kernel)
+		}
+		assert.ElementsMatch(t, []string{"Fill [64 64]", "Fill [1 64]", "Binary.add [64 64] of [64 64]"}, names)
 		m.Free()
 		require.NoError(t, d.Close())
 	}
