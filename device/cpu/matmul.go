@@ -71,6 +71,7 @@ type product[T float] struct {
 	unit                int  // rows of which parts have a whole number, but for the last
 	plainA, plainB      bool // read where they lie
 	sharedA, sharedB    bool // packed once, for all parts
+	nextA               bool // the next rows of a are fetched while those before them are multiplied
 	direct, near        bool // y is written by tiles; its sums grow in scratch
 	byCols              bool // a lies column by column
 	aAt, bAt, tail, cAt int  // in a worker's scratch: rows of a, panels of b, the panel of a plain b's last columns, sums
@@ -222,11 +223,29 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 		high = tileRows(m, p.level.Rows(min(all.p, all.wide()))) // a tile's rows stay while panels of b pass by
 	}
 	group := max(matMulNear/(all.p*deep), 1)
+	if p.nextA {
+		group = count
+	}
+	tiles := ceil(m, high)
 	for from := 0; from < count; from += group {
-		for i := 0; i < m; i += high {
-			tile.Rows, tile.A = min(high, m-i), a[i*tile.ARow:]
+		var next []T // panels
+		if p.sharedB && from+group < count {
+			next = b[(from+group)*all.p*deep : min((from+2*group)*all.p, all.wide())*deep]
+		}
+		share := ceil(ceil(len(next), tiles*group), line/4) * line / 4
+		for t := range tiles {
+			i := t * m / tiles // dealt evenly: sums of one of few rows wait for each other
+			tile.Rows, tile.A = (t+1)*m/tiles-i, a[i*tile.ARow:]
 			for q := from; q < min(from+group, count); q++ {
 				tile.Width, tile.Cols = all.width(q)
+				switch at := (i+high)*tile.ARow + (q-from)*4*deep; {
+				case p.nextA && at < len(a):
+					tile.Ahead = a[at:]
+				case p.nextA:
+					tile.Ahead = nil
+				default:
+					tile.Ahead = next[min((t*group+q-from)*share, len(next)):]
+				}
 				tile.C, tile.BK = c[i*tile.CRow+q*all.p:], tile.Width
 				switch {
 				case !p.plainB:

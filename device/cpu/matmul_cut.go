@@ -13,6 +13,8 @@ const (
 	matMulWhole = 1 << 18 // elements of an a that every part reads whole
 	matMulLow   = 256     // rows for which each part packs its panels of b for itself; four times as many for a b of matMulFar
 	matMulMeet  = 1 << 12 // bytes between rows of such an a that all meet in one set of a first-level cache
+	matMulWide  = 4       // panels that each part packs for itself at most, where caches are far
+	matMulTall  = 1 << 13 // rows for which parts do so there: more take no less time, and room for their sums
 	matMulFew   = 16      // rows for which b is not packed if it lies row by row: it is read once
 	matMulSome  = 64      // rows for which it is not if lines of a panel crowd
 	matMulSmall = 1 << 16 // elements of such a b that is not packed either
@@ -57,23 +59,29 @@ func (p *product[T]) cut() (tiles, each int) {
 	for few() && p.mb > high {
 		p.mb = ceil(ceil(p.mb, 2), unit) * unit
 	}
-	p.plainB = p.plain()
-	own := p.ownPanels(width)
+	p.plainB = p.plain(simd.FarCaches())
+	own, rows := p.ownPanels(width), p.mb
 	if own {
 		p.mb, p.nb = m, width
+		if p.level == simd.AVX512 {
+			p.nb *= max(1, min(ceil(n, width)/matMulParts, matMulWide))
+		}
 	}
-	p.sharedB = !own && !p.plainB && p.batches == 1 && m > p.mb
+	p.sharedB = !own && !p.plainB && p.batches == 1 && rows < m
+	if near := p.plain(false); (near && m <= matMulFew || !near && (p.batches != 1 || rows >= m)) && (!own || p.level == simd.AVX512) {
+		p.kb = blocks(k, p.per*8*width, 4) // of sums, and so the same wherever caches are
+	}
 	if !p.sharedB && !own && (!p.plainB || m <= matMulFew) {
-		p.kb = blocks(k, p.per*8*width, 4)
-		p.nb = min(p.nb, blocks(n, matMulOwn/(8*width), width))
+		p.nb = min(p.nb, blocks(n, matMulOwn/max(8*width, ceil(p.kb, p.per)), width))
 	}
 	tiles = p.batches * ceil(m, p.mb) * ceil(n, p.nb)
 	each = max(1, matMulPart/(p.mb*p.nb*max(k, 1)))
 	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
 	switch {
 	case own:
-		p.plainA = p.rowByRow() && p.wholeA()
+		p.plainA = p.wholeA() && (p.rowByRow() || p.byCols && p.level == simd.AVX512)
 		p.sharedA = !p.plainA
+		p.nextA = p.plainA && p.level == simd.AVX512 && !p.byCols
 	case p.per == 1 && p.a.s != nil && p.byCols:
 		// A column of a tall tile fills its cache lines, so that nothing is lost when they are driven out.
 		tall := p.level.Rows(width)*sizeOf[T]() > line/2
@@ -108,14 +116,18 @@ func (p *product[T]) cut() (tiles, each int) {
 	return tiles, each
 }
 
-// ownPanels reports whether a part is one panel of b, which it packs for itself, and all of a: such panels do not move from one
-// processor's cache to another's, and where rows are few all of b is not written first for each part to read again. An a that
-// lies column by column is packed by transposing it, which takes a larger b to pay.
+// ownPanels reports whether a part is one panel of b, or a few, which it packs for itself, and all of a: such panels do not move
+// from one processor's cache to another's, and where rows are few all of b is not written first for each part to read again. An a
+// that lies column by column is packed on AVX2 by transposing it, which takes a larger b to pay.
 func (p *product[T]) ownPanels(width int) bool {
-	if p.level != simd.AVX2 || p.plainB || p.per != 1 || p.a.s == nil || p.batches != 1 || ceil(p.n, width) < matMulParts {
+	if p.level == simd.Generic || p.plainB || p.per != 1 || p.a.s == nil || p.batches != 1 {
 		return false
 	}
-	switch rows := p.rowByRow(); {
+	switch rows, panels := p.rowByRow(), ceil(p.n, width); {
+	case p.level == simd.AVX512:
+		return simd.FarCaches() && panels >= matMulParts/2 && p.m > matMulFew && p.m <= matMulTall && p.k >= 2*width
+	case panels < matMulParts:
+		return false
 	case p.m <= matMulFew && p.k < 16*width, p.k < 8*width:
 		return false
 	case rows && p.wholeA():
@@ -128,7 +140,7 @@ func (p *product[T]) ownPanels(width int) bool {
 
 // wholeA reports whether parts can read all of an a that lies row by row there; else it is packed for all of them.
 func (p *product[T]) wholeA() bool {
-	return p.m*p.k <= matMulWhole && p.a.r*sizeOf[T]()%matMulMeet != 0
+	return p.level == simd.AVX512 || p.m*p.k <= matMulWhole && p.a.r*sizeOf[T]()%matMulMeet != 0
 }
 
 // sharedRows is the elements that blocks of all rows of a take once packed, those of k up to l.
@@ -138,8 +150,9 @@ func (p *product[T]) sharedRows(l int) int { return p.m * (l + ceil(l, p.kb)*mat
 func (p *product[T]) rowByRow() bool { return p.per == 1 && p.a.s != nil && p.a.c == 1 && p.a.r >= 0 }
 
 // plain reports whether b is read where it lies. Packing reads and writes all of b once, from and to beyond the second-level
-// cache; without it every tile of rows reads lines far apart, which costs less the more rows a tile has.
-func (p *product[T]) plain() bool {
+// cache; without it every tile of rows reads lines far apart, which costs less the more rows a tile has, and much where caches
+// are far: nothing fetches those lines beforehand, and rows a page apart meet in few sets of a second-level cache.
+func (p *product[T]) plain(far bool) bool {
 	if p.per != 1 || p.b.s == nil || p.b.c != 1 || p.b.r < 0 {
 		return false
 	}
@@ -152,7 +165,7 @@ func (p *product[T]) plain() bool {
 		return false // lines of a panel meet in an eighth of a first-level cache
 	case p.n*p.k <= matMulSmall:
 		return true
-	case p.level != simd.AVX512:
+	case p.level != simd.AVX512 || far:
 		return false
 	case p.b.r*sizeOf[T]()%line == 0:
 		return p.m <= matMulPlain

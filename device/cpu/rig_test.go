@@ -148,9 +148,9 @@ func eachLevel(t *testing.T, f func(t *testing.T, types []device.DType)) {
 	}
 }
 
-// everywhere runs a call on devices of 1, 2 and 5 threads and, on the last, as a captured step; setup makes the
-// operands and gives the call and its outputs. All must agree bit for bit, and a replay
-// allocates nothing; the outputs come back.
+// everywhere runs a call on devices of 1, 2 and 5 threads and, on the last, as a captured step, once as if caches were far
+// (near, where they are far); setup makes the operands and gives the call and its outputs. All must agree bit for bit, and a
+// replay allocates nothing; the outputs come back.
 func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.View)) [][]float64 {
 	t.Helper()
 	var first [][]float64
@@ -160,7 +160,9 @@ func everywhere(t testing.TB, setup func(r *rig) (call func(), outs []device.Vie
 		d := r.d
 		call, outs := setup(r)
 		if i < 3 {
+			restore := simd.SetFarCaches(simd.FarCaches() != (i == 1))
 			call()
+			restore()
 		} else {
 			g, err := d.Capture(call)
 			require.NoError(t, err)

@@ -46,6 +46,7 @@ func TestOffsets(t *testing.T) {
 		"tileRows, tileCols, tileWidth = 152, 160, 168": {unsafe.Offsetof(x.Rows), unsafe.Offsetof(x.Cols), unsafe.Offsetof(x.Width), 152, 160, 168},
 		"tileByCols, tileFlags = 176, 184":              {unsafe.Offsetof(x.ByCols), unsafe.Offsetof(x.Flags), 176, 184},
 		"tileAlpha = 192":                               {unsafe.Offsetof(x.Alpha), 192},
+		"tileAhead = 200":                               {unsafe.Offsetof(x.Ahead), 200},
 		"segSize = 24":                                  {unsafe.Sizeof(Seg{}), 24},
 		"flagAdd, flagRelu, flagScale = 1, 2, 4":        {Add, Relu, Scale, 1, 2, 4},
 	} {

@@ -65,6 +65,20 @@ func ForPairs() Level {
 	return active
 }
 
+// far: see FarCaches.
+var far = hasFarCaches()
+
+// FarCaches reports whether what lies beyond a processor's second-level cache takes long to come. It is for how work is cut and
+// what is copied; results never depend on it.
+func FarCaches() bool { return far }
+
+// SetFarCaches says what FarCaches reports until the function that it returns is called, as DisableAVX512.
+func SetFarCaches(on bool) (restore func()) {
+	old := far
+	far = on
+	return func() { far = old }
+}
+
 // DisableDots does without VDPBF16PS until the function that it returns is called, as DisableAVX512.
 func DisableDots() (restore func()) {
 	old := dots
@@ -91,6 +105,8 @@ func (l Level) Width(cols int) int {
 // Rows is the most rows of a tile, width columns wide, whose sums one kernel holds in registers.
 func (l Level) Rows(width int) int {
 	switch {
+	case l == AVX512 && width > 16:
+		return 14
 	case l == AVX512:
 		return 15
 	case l == AVX2 && width > 8:

@@ -15,6 +15,15 @@ func detect() Level {
 	return AVX2
 }
 
+//go:noescape
+func cpuid(leaf, sub uint32) (a, b, c, d uint32)
+
+// hasFarCaches: Intel's processors have more than two cores on a mesh, which takes 100 ns and more, AMD's third level is of a few.
+func hasFarCaches() bool {
+	_, b, c, d := cpuid(0, 0)
+	return b == 0x756e6547 && d == 0x49656e69 && c == 0x6c65746e // GenuineIntel
+}
+
 func hasDots() bool { return cpu.X86.HasAVX512BF16 && detect() == AVX512 }
 
 //go:noescape

@@ -6,6 +6,8 @@ func detect() Level { return Generic }
 
 func hasDots() bool { return false }
 
+func hasFarCaches() bool { return false }
+
 func tile32(*Tile[float32], Level) bool { return false }
 
 func copyRows32(Level, *float32, *float32, int, int, int, int) bool { return false }

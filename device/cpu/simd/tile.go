@@ -18,6 +18,8 @@ type Seg struct{ A, B, K int }
 // packed panel has BK = Width. If ByCols is 1 ARow is 1, else AK is. The vector kernels do not check the places of segments:
 // those are the caller's promise.
 //
+// Ahead is memory that the vector kernels may fetch into a second-level cache while they multiply; it may be empty.
+//
 // With Pairs, of float32 only, an element of A or B is two numbers in bf16, see PairRows; their products are added. The
 // level is ForPairs then.
 type Tile[T Float] struct {
@@ -30,6 +32,7 @@ type Tile[T Float] struct {
 	ByCols        int
 	Flags         int
 	Alpha         T
+	Ahead         []T
 }
 
 // The flags of a Tile.

@@ -90,14 +90,24 @@ func (f *file) encoded(code []int, meaning string) {
 	f.op("%s // %s", strings.Join(s, "; "), meaning)
 }
 
-// dot adds the products of the pairs of b with that at p to the sums, all in registers but p: of 512 bits, or 256 where half.
-func (f *file) dot(p place, b, sum int, half bool) {
+// dotAt adds the products of the pairs of b with that at p to the sums, all in registers but p: of 512 bits, or 256 where half.
+func (f *file) dotAt(p place, b, sum int, half bool) {
 	lanes, reg := 16, "zmm"
 	if half {
 		lanes, reg = 8, "ymm"
 	}
 	meaning := fmt.Sprintf("vdpbf16ps %s{1to%d},%%%s%d,%%%s%d", p.gnu(), lanes, reg, b, reg, sum)
 	f.encoded(evex{prefix: 2, opcode: 0x52, reg: sum, vvvv: b, half: half}.broadcast(p), meaning)
+}
+
+// dot is dotAt of pairs that are in register a.
+func (f *file) dot(a, b, sum int, half bool) {
+	reg := "zmm"
+	if half {
+		reg = "ymm"
+	}
+	meaning := fmt.Sprintf("vdpbf16ps %%%[1]s%[2]d,%%%[1]s%[3]d,%%%[1]s%[4]d", reg, a, b, sum)
+	f.encoded(evex{prefix: 2, opcode: 0x52, reg: sum, vvvv: b, half: half}.registers(a), meaning)
 }
 
 // narrow rounds two registers of f32 to bf16; low goes to the lower half of dst.

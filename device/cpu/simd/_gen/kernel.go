@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // getter moves an argument to a register.
 type getter func(arg, reg string)
@@ -32,6 +35,20 @@ func fenceFile() *file {
 	f := newFile("Order of stores, see Fence.")
 	f.text("·fence", 0)
 	f.op("SFENCE")
+	f.op("RET")
+	return f
+}
+
+// cpuidFile is simd.cpuid.
+func cpuidFile() *file {
+	f := newFile("What the processor says of itself, see cpuid.")
+	f.text("·cpuid", 24)
+	f.op("MOVL leaf+0(FP), AX")
+	f.op("MOVL sub+4(FP), CX")
+	f.op("CPUID")
+	for n, reg := range []string{"AX", "BX", "CX", "DX"} {
+		f.op("MOVL %s, %s+%d(FP)", reg, strings.ToLower(reg[:1]), 8+4*n)
+	}
 	f.op("RET")
 	return f
 }
