@@ -125,7 +125,7 @@ func TestImports(t *testing.T) {
 			if strings.HasPrefix(other, "device/cpu") || other == "cuda" || strings.HasPrefix(other, "cuda/") {
 				inside := me == "device/all" || strings.HasPrefix(me, "device/cpu") || strings.HasPrefix(me, "cuda")
 				tests := strings.HasPrefix(me, "ops/opstest") || me == "device/devicetest"
-				kernel := me == "bench" && other == "device/cpu/simd" // timed alone, beside what is made of it
+				kernel := (me == "bench" || me == "bench/peak") && other == "device/cpu/simd" // timed alone, beside what is made of it
 				assert.True(t, inside || tests || kernel, "package %s names a back-end, %s: only device/all, tests and the benchmark of a kernel do", me, other)
 			}
 		}

@@ -157,10 +157,10 @@ func (b *bench) all(ctx context.Context) error {
 	return b.save()
 }
 
-// fastBF16 reports whether the processor has a bf16 dot instruction that is worth having.
+// fastBF16 reports whether the processor has bf16 dot products that are worth having.
 func (b *bench) fastBF16() bool {
 	n := b.o.threads[0]
-	dot := b.rates.Of(peak.BF16, n)
+	dot := b.rates.Of(b.rates.HalfKind(n), n)
 	return dot > 0 && dot > 1.1*b.rates.F32(n)
 }
 

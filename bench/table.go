@@ -64,6 +64,8 @@ func (t *table) best(r result, name string) float64 {
 // kind is the peak that a table's cases are held against; with AVX-512 switched off, AVX2's.
 func (t *table) kind(threads int, rates peak.Rates) peak.Kind {
 	switch {
+	case t.peak == peak.BF16:
+		return rates.HalfKind(threads)
 	case t.peak != "":
 		return t.peak
 	case os.Getenv("ACUMEN_SIMD") == "avx2" || rates.Of(peak.FMA256, threads) > rates.Of(peak.FMA512, threads):

@@ -111,4 +111,7 @@ func TestBF16IsWorthHaving(t *testing.T) {
 	assert.False(t, b.fastBF16())
 	b.rates[1].Best = 190
 	assert.True(t, b.fastBF16())
+	b.rates[1] = peak.Rate{Kind: peak.Tiles, Threads: 2, Best: 1000}
+	assert.True(t, b.fastBF16())
+	assert.Equal(t, peak.Tiles, (&table{peak: peak.BF16}).kind(2, b.rates))
 }

@@ -21,6 +21,7 @@ const (
 	FMA256 Kind = "f32 FMA, AVX2"
 	Slots  Kind = "f32 FMA and no-ops, AVX2" // eight to twelve: the loads of a tile of six rows, without what they read
 	BF16   Kind = "bf16 dot"
+	Tiles  Kind = "bf16 tiles, AMX"
 	Triad  Kind = "triad"
 	Stream Kind = "triad, streaming stores"
 )
@@ -56,6 +57,14 @@ func (r Rates) Of(k Kind, threads int) float64 {
 
 // F32 is the highest f32 rate.
 func (r Rates) F32(threads int) float64 { return max(r.Of(FMA512, threads), r.Of(FMA256, threads)) }
+
+// HalfKind is the kind of bf16 products that is the fastest here.
+func (r Rates) HalfKind(threads int) Kind {
+	if r.Of(Tiles, threads) > r.Of(BF16, threads) {
+		return Tiles
+	}
+	return BF16
+}
 
 // Bandwidth is the highest rate of memory.
 func (r Rates) Bandwidth(threads int) float64 {

@@ -1,6 +1,10 @@
 package peak
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/acumen-ml/acumen/device/cpu/simd"
+)
 
 // fma512 is n rounds of 24 independent acc = acc x + y on 16 numbers each.
 //
@@ -22,6 +26,12 @@ func slots256(n int, x, y float32)
 //
 //go:noescape
 func dot512(n int, x, y uint32)
+
+// tiles is n rounds of four independent tiles of 16 x 16 sums, to each of which 32 products a sum are added; config says that
+// tile registers are whole.
+//
+//go:noescape
+func tiles(n int, config *[64]byte)
 
 // triad is: for i := range a { a[i] = b[i] + s*c[i] }, for a multiple of 32 elements at addresses of a multiple of 32.
 //
@@ -53,6 +63,14 @@ func loops(threads int) (map[Kind]loop, []Kind) {
 	add(avx512 && x.HasAVX512BF16, BF16, func(_, n int) float64 {
 		dot512(n<<10, 0x3f7f3f7f, 0x3a003a00) // .996 and .000488
 		return float64(n<<10) * 24 * 32 * 2
+	})
+	add(simd.MatrixUnit(), Tiles, func(_, n int) float64 {
+		config := [64]byte{0: 1}
+		for t := range 8 {
+			config[16+2*t], config[48+t] = 64, 16
+		}
+		tiles(n<<8, &config)
+		return float64(n<<8) * 4 * 16 * 16 * 32 * 2
 	})
 	if avx2 && threads > 0 {
 		arrays := make([][3][]float32, threads)

@@ -32,8 +32,8 @@ func TestTriads(t *testing.T) {
 	}
 }
 
-// Go's assembler does not know the bf16 dot instruction, so it stands there as bytes: GNU's disassembler says what they
-// are.
+// Go's assembler does not know the bf16 dot instruction, nor those of AMX, so they stand there as bytes: GNU's disassembler says
+// what they are.
 func TestDotIsEncodedRight(t *testing.T) {
 	objdump, err := exec.LookPath("objdump")
 	if err != nil {
@@ -52,4 +52,19 @@ func TestDotIsEncodedRight(t *testing.T) {
 	for i, f := range found {
 		assert.Equal(t, strconv.Itoa(i), string(f[1]))
 	}
+	b, err = exec.Command(objdump, "-d", "--no-show-raw-insn", "--disassemble=github.com/acumen-ml/acumen/bench/peak.tiles.abi0", out).CombinedOutput()
+	require.NoError(t, err, string(b))
+	var want, got []string
+	source, err := os.ReadFile("peak_amd64.s")
+	require.NoError(t, err)
+	for _, f := range regexp.MustCompile(`(?m)BYTE .* // (.*)$`).FindAllSubmatch(source, -1) {
+		if regexp.MustCompile(`^t|^ldt`).Match(f[1]) {
+			want = append(want, string(f[1]))
+		}
+	}
+	for _, f := range regexp.MustCompile(`(?m)\t((?:ldtilecfg|tilezero|tdpbf16ps|tilerelease).*?)\s*$`).FindAllSubmatch(b, -1) {
+		got = append(got, regexp.MustCompile(` +`).ReplaceAllString(string(f[1]), " "))
+	}
+	require.Len(t, want, 14)
+	assert.Equal(t, want, got)
 }

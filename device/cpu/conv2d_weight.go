@@ -25,7 +25,9 @@ type weightGrad[T float] struct {
 	across       bool // panels lie along the channels of dy
 	vec          panels
 	row, high    int  // channels along the rows of tiles, and those of a part
+	many         int  // panels of a part
 	per          int  // images in an element of the stage
+	turned       bool // the rows of tiles are staged channel by channel, once for all taps, as the matrix unit wants them
 	images, band int  // of a stage
 	splits, each int  // of the images, with sums of their own, and stages of images of each, or bands of an image where slides
 	aside        bool // sums grow beside dw
@@ -34,7 +36,8 @@ type weightGrad[T float] struct {
 
 const (
 	weightImages = 8       // images of a stage at least, if there are
-	weightHigh   = 64      // channels of a part along the rows of tiles
+	weightHigh   = 64      // channels of a part along the rows of tiles, twice as many for the matrix unit,
+	weightMany   = 4       // which takes so many panels, too: what is staged serves more products
 	weightParts  = 16      // parts at least, if sums stay small
 	weightSums   = 1 << 21 // elements of all splits together
 )
@@ -68,7 +71,8 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 		rows: extents(forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), c.kh), cols: extents(forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW), c.kw)}
 	g.plan()
 	d.reserve(g.scratch(g.images, g.band) * sizeOf[T]())
-	parts := c.groups * g.vec.count() * ceil(g.row, g.high)
+	across := ceil(g.vec.count(), g.many)
+	parts := c.groups * across * ceil(g.row, g.high)
 	if g.slides {
 		parts = c.groups
 	}
@@ -78,8 +82,8 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 			g.slide(worker, split, part)
 			return
 		}
-		q, r, group := part%g.vec.count(), part/g.vec.count()%ceil(g.row, g.high), part/g.vec.count()/ceil(g.row, g.high)
-		g.part(worker, split, group, q, r*g.high)
+		q, r, group := part%across, part/across%ceil(g.row, g.high), part/across/ceil(g.row, g.high)
+		g.part(worker, split, group, q*g.many, r*g.high)
 	}}}
 	if g.aside {
 		d.shared(g.splits * g.n * sizeOf[T]())
@@ -91,7 +95,7 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 // plan decides how the work is cut, by shapes alone.
 func (g *weightGrad[T]) plan() {
 	c := &g.c
-	g.taps, g.xc = c.taps(), c.cg
+	g.taps, g.xc, g.many = c.taps(), c.cg, 1
 	g.windows = windows{c.h, c.w, c.kh, c.kw, c.p}
 	if g.few = c.cg < fewChannels && g.taps > 1; g.few {
 		g.taps, g.xc = 1, g.taps*c.cg
@@ -107,6 +111,9 @@ func (g *weightGrad[T]) plan() {
 		g.vec, g.row = alongY, g.xc
 	}
 	g.high = blocks(g.row, weightHigh, 1)
+	if g.turned = g.per == 2 && simd.MatrixUnit() && !g.few; g.turned {
+		g.high, g.many = blocks(g.row, 2*weightHigh, 1), min(weightMany, g.vec.count())
+	}
 	g.images, g.band = 1, c.oh
 	for g.images < c.n && g.scratch(g.images+1, g.band)*sizeOf[T]() <= stageBytes {
 		g.images++
@@ -119,7 +126,7 @@ func (g *weightGrad[T]) plan() {
 	}
 	g.images, g.band = blocks(c.n, g.images, g.per), blocks(c.oh, g.band, 1)
 	stages := ceil(c.n, g.images)
-	g.splits = max(1, min(ceil(weightParts, c.groups*g.vec.count()*ceil(g.row, g.high)), stages, weightSums/g.n))
+	g.splits = max(1, min(ceil(weightParts, c.groups*ceil(g.vec.count(), g.many)*ceil(g.row, g.high)), stages, weightSums/g.n))
 	g.each = ceil(stages, g.splits)
 	g.splits = ceil(stages, g.each)
 	g.aside = g.splits > 1 || g.across
@@ -134,7 +141,7 @@ func (g *weightGrad[T]) plan() {
 
 // pixels is the elements of a pixel of x and of dy in a stage.
 func (g *weightGrad[T]) pixels() (x, y int) {
-	width := min(g.vec.p, g.vec.wide())
+	width := min(g.vec.p*g.many, g.vec.wide())
 	switch {
 	case g.few && g.across:
 		return g.xc, width
@@ -158,14 +165,28 @@ func (g *weightGrad[T]) xRows(i0, i1 int) (lo, hi int) {
 	return min(lo, hi), hi
 }
 
-// scratch is the elements of a stage: x first, then, from xScratch on, dy, and where taps are gathered room for a band.
+// scratch is the elements of a stage: x first, then, from xScratch on, dy, and where taps are gathered room for a band, where rows
+// are turned room for them.
 func (g *weightGrad[T]) scratch(images, band int) int {
 	_, y := g.pixels()
 	n := g.xScratch(images, band) + band*g.c.ow*ceil(images, g.per)*y
 	if g.few && !g.slides {
 		n += g.windows.room(band, g.c.ow, g.c.cg)
 	}
+	if g.turned {
+		n += g.high * g.turnedRow(images, band)
+	}
 	return n
+}
+
+// turnedRow is the elements from row to row of what is staged channel by channel.
+func (g *weightGrad[T]) turnedRow(images, band int) int {
+	n := band * g.c.ow * ceil(images, g.per)
+	if g.across {
+		x, _ := g.pixels()
+		n = g.xScratch(images, band) / x
+	}
+	return roomy[T](n)
 }
 
 func (g *weightGrad[T]) xScratch(images, band int) int {
@@ -184,16 +205,16 @@ func (g *weightGrad[T]) xScratch(images, band int) int {
 	return most * g.c.w * ceil(images, g.per) * x
 }
 
-// part sums panel q and the channels from r on of a group over the images of a split.
+// part sums the panels from q on and the channels from r on of a group over the images of a split.
 func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 	c := &g.c
-	width, cols := g.vec.width(q)
+	cols := min(g.many*g.vec.p, g.vec.n-q*g.vec.p)
 	high := min(g.high, g.row-r)
-	buf := scratchOf[T](g.d, worker, g.scratch(g.images, g.band))
+	buf := scratchOf[T](g.d, worker, g.scratch(g.images, g.band))[:g.scratch(g.images, g.band)]
 	clear(buf) // columns that a panel lacks are read
 	xPixel, yPixel := g.pixels()
 	xs, ys := buf[:g.xScratch(g.images, g.band)], buf[g.xScratch(g.images, g.band):]
-	tile := simd.Tile[T]{Width: width, Cols: cols, ARow: 1, ByCols: 1, Flags: pairsIf(g.per)}
+	tile := simd.Tile[T]{ARow: 1, ByCols: 1, Flags: pairsIf(g.per)}
 	var to []T
 	if to = g.dw; g.aside {
 		to = sharedOf[T](g.d, split*g.n*sizeOf[T](), g.n)
@@ -219,6 +240,11 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 	} else if g.few {
 		tile.B = tile.B[q*g.vec.p:]
 	}
+	var turned []T
+	if g.turned {
+		turned = buf[len(buf)-g.high*g.turnedRow(g.images, g.band):]
+		tile.A, tile.ARow, tile.AK, tile.ByCols = turned, g.turnedRow(g.images, g.band), 1, 0
+	}
 	for n0 := split * g.each * g.images; n0 < min((split+1)*g.each*g.images, c.n); n0 += g.images {
 		n := min(g.images, c.n-n0)
 		for i0 := 0; i0 < c.oh; i0 += g.band {
@@ -231,7 +257,12 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 				g.stage(xs, x[xFrom:], c.x, n, lo, hi, c.w, xMany, xPixel)
 			}
 			g.stage(ys, dy, c.y, n, i0, i1, c.ow, yMany, yPixel)
-			g.tiles(&tile, worker, to, ceil(n, g.per), i0, i1, lo, high)
+			if pairs := ceil(n, g.per); g.turned && g.across {
+				simd.Transpose(g.level, turned, xs, (hi-lo)*c.w*pairs, high, tile.ARow, xPixel)
+			} else if g.turned {
+				simd.Transpose(g.level, turned, ys, (i1-i0)*c.ow*pairs, high, tile.ARow, yPixel)
+			}
+			g.tiles(&tile, worker, to, q, cols, ceil(n, g.per), i0, i1, lo, high)
 			tile.Flags |= simd.Add
 		}
 	}
@@ -256,18 +287,23 @@ func (g *weightGrad[T]) gather(stage, band, x []T, n, i0, i1, pixel int) {
 	}
 }
 
-// tiles adds, or sets at first, the products of one stage for all taps.
-func (g *weightGrad[T]) tiles(tile *simd.Tile[T], worker int, to []T, n, i0, i1, lo, high int) {
+// tiles adds, or sets at first, the products of one stage for all taps, cols columns from panel q on.
+func (g *weightGrad[T]) tiles(tile *simd.Tile[T], worker int, to []T, q, cols, n, i0, i1, lo, high int) {
 	tile.Rows = high
+	b := tile.B
 	for t := range g.taps {
 		tile.Segs = g.segs(g.segments[worker], tile, t, n, i0, i1, lo)
 		at := t * g.xc
 		if g.across {
 			at *= g.c.og
 		}
-		tile.C = to[at:]
-		tile.Run(g.level)
+		for from := 0; from < cols; from += g.vec.p {
+			tile.Width, tile.Cols = g.vec.width(q + from/g.vec.p)
+			tile.B, tile.C = b[from:], to[at+from:]
+			tile.Run(g.level)
+		}
 	}
+	tile.B = b
 }
 
 // segs lists the runs of positions that tap t has in rows i0 to i1-1 of n staged images, or pairs of them, lo the first

@@ -52,6 +52,7 @@ type run struct {
 
 const (
 	convImages    = 15        // the most rows of a tile
+	unitImages    = 32        // the same for the matrix unit
 	convAlong     = 8         // images under which rows of tiles are columns; where a kernel slides they always are
 	convParts     = 16        // parts at least where panels are dealt out
 	fewChannels   = 8         // under so many the taps of a position are staged side by side
@@ -73,7 +74,11 @@ func (q *correlation[T]) layout() {
 
 // phases packs the weights, then computes.
 func (q *correlation[T]) phases(pack phase) []phase {
-	q.images, q.shares = tileRows(q.n, convImages), 1
+	most := convImages
+	if q.per == 2 && simd.MatrixUnit() {
+		most = unitImages
+	}
+	q.images, q.shares = tileRows(q.n, most), 1
 	if q.along = q.slides || q.n < convAlong && q.ow > 1; q.along {
 		q.images = 1
 	}

@@ -99,7 +99,11 @@ func describe(threads int) string {
 	if threads == 1 {
 		s = ""
 	}
-	return fmt.Sprintf("%s, %d thread%s, %s", model, threads, s, simd.Active())
+	level := simd.Active().String()
+	if simd.MatrixUnit() {
+		level += ", amx"
+	}
+	return fmt.Sprintf("%s, %d thread%s, %s", model, threads, s, level)
 }
 
 // fail keeps the first error until Sync. Kernels may call it on any thread.

@@ -219,7 +219,7 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 		}
 	}
 	high := m // a panel of b is read for all rows at once
-	if p.level == simd.AVX512 {
+	if p.level == simd.AVX512 && (p.per == 1 || !simd.MatrixUnit()) {
 		high = tileRows(m, p.level.Rows(min(all.p, all.wide()))) // a tile's rows stay while panels of b pass by
 	}
 	group := max(matMulNear/(all.p*deep), 1)

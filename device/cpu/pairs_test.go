@@ -20,11 +20,15 @@ func rounded(v device.View) []float64 {
 	return x
 }
 
-// eachPairLevel runs f with the instruction for pairs, where there is one, without it and without vector kernels.
+// eachPairLevel runs f with the matrix unit for pairs, where there is one, with the instruction for them, without it and without
+// vector kernels.
 func eachPairLevel(t *testing.T, f func(t *testing.T)) {
-	for name, disable := range map[string]func() func(){"dots": func() func() { return func() {} }, "avx2": simd.DisableDots, "generic": simd.DisableAll} {
+	for name, disable := range map[string]func() func(){"unit": func() func() { return func() {} }, "dots": simd.DisableMatrixUnit, "avx2": simd.DisableDots, "generic": simd.DisableAll} {
 		t.Run(name, func(t *testing.T) {
 			defer disable()()
+			if name == "unit" && !simd.MatrixUnit() {
+				t.Skip("this processor has no matrix unit for bf16")
+			}
 			f(t)
 		})
 	}
@@ -94,6 +98,9 @@ func TestConv2DInPairs(t *testing.T) {
 // others 1.2e-2.
 func TestWinogradInPairs(t *testing.T) {
 	eachPairLevel(t, func(t *testing.T) {
+		if simd.MatrixUnit() {
+			return // sums over taps are faster there
+		}
 		cases := []convCase{
 			{2, 15, 15, 24, 40, 3, 3, conv2DOf(1, 1, 1, 1)},
 			{2, 15, 14, 64, 64, 3, 3, conv2DOf(1, 1, 1, 1)},

@@ -60,7 +60,7 @@ func winogradOff() (off bool, why string) {
 // they have from the choice of the batch.
 func (c *conv) winograd(d *Device, t device.DType, h, w int, grad bool) (best *scheme) {
 	p := &c.p
-	if t != device.F32 || d.noWinograd || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
+	if t != device.F32 || d.noWinograd || d.bf16 && simd.MatrixUnit() || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
 		c.cg < winogradChannels || c.og < winogradChannels {
 		return nil
 	}

@@ -35,7 +35,7 @@ func TestBytesAreWhatTheyAreSaidToBe(t *testing.T) {
 	b, err = exec.Command(objdump, "-d", "--no-show-raw-insn", out).Output()
 	require.NoError(t, err)
 	var got []string
-	for _, m := range regexp.MustCompile(`(vdpbf16ps|vcvtne2ps2bf16) +\S+`).FindAll(b, -1) {
+	for _, m := range regexp.MustCompile(`(vdpbf16ps|vcvtne2ps2bf16|ldtilecfg|tilezero|tileloadd|tilestored|tdpbf16ps) +\S+|tilerelease`).FindAll(b, -1) {
 		got = append(got, regexp.MustCompile(` +`).ReplaceAllString(string(m), " "))
 	}
 	slices.Sort(want)

@@ -131,6 +131,7 @@ func randomPairs(r *rand.Rand, rows, cols, width, byCols, flags int, ks ...int) 
 
 // Sums of vector kernels are those of the definition, bit for bit: of normal numbers, all round the same sums.
 func TestTilePairs(t *testing.T) {
+	defer DisableMatrixUnit()()
 	for _, l := range pairLevels() {
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, width := range widths(l) {
@@ -151,6 +152,7 @@ func TestTilePairs(t *testing.T) {
 }
 
 func TestTilePairsStaysInside(t *testing.T) {
+	defer DisableMatrixUnit()()
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, l := range pairLevels() {
 		for _, width := range widths(l) {
@@ -173,6 +175,7 @@ func TestTilePairsStaysInside(t *testing.T) {
 
 // The definition itself: against float64, and where it overflows, meets NaN or what is next to nothing.
 func TestTilePairsDefinition(t *testing.T) {
+	defer DisableMatrixUnit()()
 	r := rand.New(rand.NewPCG(5, 6))
 	a := randomPairs(r, 7, 5, 8, 0, Pairs, 40)
 	a.Bias = nil
@@ -210,6 +213,7 @@ func TestTilePairsDefinition(t *testing.T) {
 }
 
 func FuzzTilePairs(f *testing.F) {
+	defer DisableMatrixUnit()()
 	f.Add(uint64(1), uint8(14), uint8(31), uint8(3), uint8(9), uint8(200))
 	f.Fuzz(func(t *testing.T, seed uint64, rows, cols, mode, k0, k1 uint8) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -226,6 +230,7 @@ func FuzzTilePairs(f *testing.F) {
 }
 
 func TestWithoutDots(t *testing.T) {
+	defer DisableMatrixUnit()()
 	defer DisableDots()()
 	require.LessOrEqual(t, ForPairs(), AVX2)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -238,6 +243,7 @@ func TestWithoutDots(t *testing.T) {
 }
 
 func BenchmarkTilePairs(b *testing.B) {
+	defer DisableMatrixUnit()()
 	for _, l := range pairLevels() {
 		rows, width := l.Rows(l.Panel()), l.Panel()
 		for byCols := range 2 {

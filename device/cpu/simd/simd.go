@@ -25,6 +25,9 @@ func (l Level) String() string { return levelName[l] }
 // active is the level in use; refused is what is wrong with the level that was asked for.
 var active, refused = best(os.Getenv("ACUMEN_SIMD"), detect())
 
+// amxName is ACUMEN_SIMD's name for avx512 with the matrix unit.
+const amxName = "amx"
+
 // Active is the level in use: the highest that the processor has, or the one that the environment variable ACUMEN_SIMD
 // names. With a name that cannot be served, which Refused tells, it is the highest.
 func Active() Level { return active }
@@ -33,7 +36,7 @@ func Active() Level { return active }
 func Refused() string { return refused }
 
 func best(asked string, have Level) (Level, string) {
-	if asked == "" {
+	if asked == "" || asked == amxName && hasAMX() {
 		return have, ""
 	}
 	for l, name := range levelName {
@@ -44,7 +47,10 @@ func best(asked string, have Level) (Level, string) {
 			return Level(l), ""
 		}
 	}
-	return have, fmt.Sprintf("ACUMEN_SIMD is %q, which is none of generic, avx2, avx512", asked)
+	if asked == amxName {
+		return have, fmt.Sprintf("ACUMEN_SIMD is amx, but this processor, or system, has no matrix unit for bf16, only %s", have)
+	}
+	return have, fmt.Sprintf("ACUMEN_SIMD is %q, which is none of generic, avx2, avx512, amx", asked)
 }
 
 // DisableAVX512 makes AVX2 the highest level until the function that it returns is called. It is for tests, and not safe
@@ -63,6 +69,19 @@ func ForPairs() Level {
 		return AVX2
 	}
 	return active
+}
+
+// matrixUnit: products of pairs are AMX's, where they serve.
+var matrixUnit = hasAMX() && active == AVX512 && (os.Getenv("ACUMEN_SIMD") == "" || os.Getenv("ACUMEN_SIMD") == amxName)
+
+// MatrixUnit reports whether tiles of Pairs are computed by the matrix unit of AMX, at least ten times as fast as tiles of f32.
+func MatrixUnit() bool { return matrixUnit && ForPairs() == AVX512 }
+
+// DisableMatrixUnit does without it until the function that it returns is called, as DisableAVX512.
+func DisableMatrixUnit() (restore func()) {
+	old := matrixUnit
+	matrixUnit = false
+	return func() { matrixUnit = old }
 }
 
 // far: see FarCaches.

@@ -28,7 +28,7 @@ var families = map[string]func(isa) *file{
 func main() {
 	out := flag.String("o", ".", "folder to write to")
 	flag.Parse()
-	files := map[string]*file{"cpuid_amd64.s": cpuidFile(), "fence_amd64.s": fenceFile(), "matvec_amd64.s": matVecFile(), "transpose_amd64.s": transposeFile(), "map_kernels.go": mapNumbers()}
+	files := map[string]*file{"amx_linux_amd64.s": amxFile(), "cpuid_amd64.s": cpuidFile(), "fence_amd64.s": fenceFile(), "matvec_amd64.s": matVecFile(), "transpose_amd64.s": transposeFile(), "map_kernels.go": mapNumbers()}
 	for family, write := range families {
 		for _, i := range []isa{avx512, avx2} {
 			files[family+"_"+i.name+"_amd64.s"] = write(i)

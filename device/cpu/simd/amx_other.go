@@ -1,0 +1,7 @@
+//go:build !linux || !amd64
+
+package simd
+
+func hasAMX() bool { return false }
+
+func (t *Tile[T]) runAMX(l Level) { t.amx() }
