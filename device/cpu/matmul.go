@@ -71,6 +71,7 @@ type product[T float] struct {
 	unit                int  // rows of which parts have a whole number, but for the last
 	plainA, plainB      bool // read where they lie
 	sharedA, sharedB    bool // packed once, for all parts
+	rowsBy              int  // rows that pass by all panels of a part, if those are its own
 	nextA               bool // the next rows of a are fetched while those before them are multiplied
 	direct, near        bool // y is written by tiles; its sums grow in scratch
 	byCols              bool // a lies column by column
@@ -223,8 +224,8 @@ func (p *product[T]) block(tile *simd.Tile[T], buf, c, a []T, atB, l, j0, m, n, 
 		high = tileRows(m, p.level.Rows(min(all.p, all.wide()))) // a tile's rows stay while panels of b pass by
 	}
 	group := max(matMulNear/(all.p*deep), 1)
-	if p.nextA {
-		group = count
+	if p.rowsBy > 0 {
+		high, group = min(high, p.rowsBy), count
 	}
 	tiles := ceil(m, high)
 	for from := 0; from < count; from += group {

@@ -13,7 +13,8 @@ const (
 	matMulWhole = 1 << 18 // elements of an a that every part reads whole
 	matMulLow   = 256     // rows for which each part packs its panels of b for itself; four times as many for a b of matMulFar
 	matMulMeet  = 1 << 12 // bytes between rows of such an a that all meet in one set of a first-level cache
-	matMulWide  = 4       // panels that each part packs for itself at most, where caches are far
+	matMulWide  = 128     // columns of b that each part packs for itself at most, where caches are far,
+	matMulBy    = 60      // and rows that pass by them at a time, where a tile may have any number
 	matMulTall  = 1 << 13 // rows for which parts do so there: more take no less time, and room for their sums
 	matMulFew   = 16      // rows for which b is not packed if it lies row by row: it is read once
 	matMulSome  = 64      // rows for which it is not if lines of a panel crowd
@@ -59,16 +60,18 @@ func (p *product[T]) cut() (tiles, each int) {
 	for few() && p.mb > high {
 		p.mb = ceil(ceil(p.mb, 2), unit) * unit
 	}
-	p.plainB = p.plain(simd.FarCaches())
-	own, rows := p.ownPanels(width), p.mb
+	far := simd.FarCaches()
+	p.plainB = p.plain(far)
+	own, rows := p.ownPanels(width, far), p.mb
 	if own {
 		p.mb, p.nb = m, width
-		if p.level == simd.AVX512 {
-			p.nb *= max(1, min(ceil(n, width)/matMulParts, matMulWide))
+		if p.rowsBy = m; p.many(far) {
+			p.nb *= max(1, min(ceil(n, width)/matMulParts, matMulWide/width))
+			p.rowsBy = matMulBy
 		}
 	}
 	p.sharedB = !own && !p.plainB && p.batches == 1 && rows < m
-	if near := p.plain(false); (near && m <= matMulFew || !near && (p.batches != 1 || rows >= m)) && (!own || p.level == simd.AVX512) {
+	if near := p.plain(false); (near && m <= matMulFew || !near && (p.batches != 1 || rows >= m)) && !p.ownPanels(width, false) {
 		p.kb = blocks(k, p.per*8*width, 4) // of sums, and so the same wherever caches are
 	}
 	if !p.sharedB && !own && (!p.plainB || m <= matMulFew) {
@@ -79,7 +82,7 @@ func (p *product[T]) cut() (tiles, each int) {
 	p.byCols = p.a.r == 1 && p.a.c != 1 && p.a.c >= 0
 	switch {
 	case own:
-		p.plainA = p.wholeA() && (p.rowByRow() || p.byCols && p.level == simd.AVX512)
+		p.plainA = p.wholeA(p.many(far)) && (p.rowByRow() || p.byCols && p.level == simd.AVX512)
 		p.sharedA = !p.plainA
 		p.nextA = p.plainA && p.level == simd.AVX512 && !p.byCols
 	case p.per == 1 && p.a.s != nil && p.byCols:
@@ -119,18 +122,18 @@ func (p *product[T]) cut() (tiles, each int) {
 // ownPanels reports whether a part is one panel of b, or a few, which it packs for itself, and all of a: such panels do not move
 // from one processor's cache to another's, and where rows are few all of b is not written first for each part to read again. An a
 // that lies column by column is packed on AVX2 by transposing it, which takes a larger b to pay.
-func (p *product[T]) ownPanels(width int) bool {
-	if p.level == simd.Generic || p.plainB || p.per != 1 || p.a.s == nil || p.batches != 1 {
+func (p *product[T]) ownPanels(width int, far bool) bool {
+	if p.level == simd.Generic || p.plain(far) || p.per != 1 || p.a.s == nil || p.batches != 1 {
 		return false
 	}
 	switch rows, panels := p.rowByRow(), ceil(p.n, width); {
-	case p.level == simd.AVX512:
-		return simd.FarCaches() && panels >= matMulParts/2 && p.m > matMulFew && p.m <= matMulTall && p.k >= 2*width
-	case panels < matMulParts:
+	case p.many(far):
+		return true
+	case p.level == simd.AVX512 || panels < matMulParts:
 		return false
 	case p.m <= matMulFew && p.k < 16*width, p.k < 8*width:
 		return false
-	case rows && p.wholeA():
+	case rows && p.wholeA(false):
 		return true
 	case p.m <= matMulLow:
 		return rows || p.n*p.k >= matMulFar/4
@@ -138,9 +141,18 @@ func (p *product[T]) ownPanels(width int) bool {
 	return p.m <= 4*matMulLow && p.n*p.k >= matMulFar
 }
 
+// many reports whether a part is some panels of b, and rows of a pass by all of them, some at a time: where caches are far that is
+// less to read from beyond them. On AVX2 rows of a small a pass by each panel, all at once.
+func (p *product[T]) many(far bool) bool {
+	if !far || p.level == simd.AVX2 && p.m*p.k <= matMulWhole {
+		return false
+	}
+	return p.n >= 2*matMulWide && p.m > matMulFew && p.m <= matMulTall && p.k >= matMulWide/2
+}
+
 // wholeA reports whether parts can read all of an a that lies row by row there; else it is packed for all of them.
-func (p *product[T]) wholeA() bool {
-	return p.level == simd.AVX512 || p.m*p.k <= matMulWhole && p.a.r*sizeOf[T]()%matMulMeet != 0
+func (p *product[T]) wholeA(many bool) bool {
+	return many || p.m*p.k <= matMulWhole && p.a.r*sizeOf[T]()%matMulMeet != 0
 }
 
 // sharedRows is the elements that blocks of all rows of a take once packed, those of k up to l.
