@@ -8,7 +8,7 @@ import (
 // correlation is the loop that both the convolution and its gradient to the input are: each position of y is a sum over
 // taps, each of a pixel of x times a matrix of weights. What differs is which pixel a tap meets.
 //
-// A tile's rows are the same position in up to 15 images: all have the same taps, so none is spent on padding, whatever
+// A tile's rows are the same position in up to 14 images: all have the same taps, so none is spent on padding, whatever
 // the stride. Of few images they are positions along a row of y, the stage's columns padded with zeros. A part stages a
 // band of rows of its images, as (row, column, image, channel), so that a tile's rows lie evenly; then all its tiles read
 // from there. With few channels the stage holds (position, image, tap, channel); or nothing but zeros are put around the
@@ -51,8 +51,8 @@ type run struct {
 }
 
 const (
-	convImages    = 15        // the most rows of a tile
-	unitImages    = 32        // the same for the matrix unit
+	convImages    = 15        // the most rows of a tile where its kernel goes on by itself
+	unitRows      = 32        // rows for which the matrix unit loads its registers best
 	convAlong     = 8         // images under which rows of tiles are columns; where a kernel slides they always are
 	convParts     = 16        // parts at least where panels are dealt out
 	fewChannels   = 8         // under so many the taps of a position are staged side by side
@@ -75,8 +75,8 @@ func (q *correlation[T]) layout() {
 // phases packs the weights, then computes.
 func (q *correlation[T]) phases(pack phase) []phase {
 	most := convImages
-	if q.per == 2 && simd.MatrixUnit() {
-		most = unitImages
+	if q.level == simd.AVX512 {
+		most = q.tall()
 	}
 	q.images, q.shares = tileRows(q.n, most), 1
 	if q.along = q.slides || q.n < convAlong && q.ow > 1; q.along {
@@ -113,6 +113,14 @@ func (q *correlation[T]) phases(pack phase) []phase {
 	}}}
 }
 
+// tall is the most rows of a tile.
+func (q *correlation[T]) tall() int {
+	if q.per == 2 && simd.MatrixUnit() {
+		return unitRows
+	}
+	return q.level.Rows(min(q.level.Panel(), panelsFor(q.level, q.oc).wide()))
+}
+
 // deal lists the runs of a row of y.
 func (q *correlation[T]) deal() {
 	q.width = q.w
@@ -126,7 +134,7 @@ func (q *correlation[T]) deal() {
 		q.runs = []run{{rows: q.ow}}
 		return
 	}
-	high := q.level.Rows(min(q.level.Panel(), panelsFor(q.level, q.oc).wide()))
+	high := q.tall()
 	every := q.every
 	if q.few {
 		every = 1 // all positions are staged alike

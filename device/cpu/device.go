@@ -38,7 +38,7 @@ func init() {
 // refused says which switch in the environment cannot be served, and what to do about it.
 func refused() (why, advice string) {
 	if why := simd.Refused(); why != "" {
-		return why, "set it to generic, avx2 or avx512, as far as the processor goes, or unset it"
+		return why, "set it to generic, avx2, avx512 or amx, as far as the processor goes, or unset it"
 	}
 	if _, why := winogradOff(); why != "" {
 		return why, "set it to on or off, or unset it"
