@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -193,7 +194,13 @@ func TestBF16ProductsByWinogradsWay(t *testing.T) {
 	t.Logf("mean distance of losses %.2g, of sums over taps %.2g; last loss %.4f, f32 %.4f, at first %.4f", stray(want, got), stray(want, taps), got[24].Loss, want[24].Loss, want[0].Loss)
 	assert.Less(t, want[24].Loss, want[0].Loss/2)
 	assert.Less(t, stray(want, got), 4e-3) // a rounding, as above; measured 6e-4
-	assert.Positive(t, stray(taps, got), "sums over taps served it")
+	d := open(t, "cpu", 1)
+	defer d.Close()
+	if strings.HasSuffix(device.Describe(d), "amx") {
+		assert.Zero(t, stray(taps, got), "beside a matrix unit Winograd's way is not worth it")
+	} else {
+		assert.Positive(t, stray(taps, got), "sums over taps served it")
+	}
 }
 
 func TestHalfReplayEqualsPlain(t *testing.T) {
