@@ -8,7 +8,7 @@ import (
 // correlation is the loop that both the convolution and its gradient to the input are: each position of y is a sum over
 // taps, each of a pixel of x times a matrix of weights. What differs is which pixel a tap meets.
 //
-// A tile's rows are the same position in up to 14 images: all have the same taps, so none is spent on padding, whatever
+// A tile's rows are the same position in some images: all have the same taps, so none is spent on padding, whatever
 // the stride. Of few images they are positions along a row of y, the stage's columns padded with zeros. A part stages a
 // band of rows of its images, as (row, column, image, channel), so that a tile's rows lie evenly; then all its tiles read
 // from there. With few channels the stage holds (position, image, tap, channel); or nothing but zeros are put around the

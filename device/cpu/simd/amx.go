@@ -24,15 +24,17 @@ func amxChunk(segs []Seg) int {
 	return 0
 }
 
-// servesAMX reports whether the matrix unit computes t with the kernels of l.
-func (t *Tile[T]) servesAMX(l Level) bool {
-	return l == AVX512 && MatrixUnit() && t.Flags&Pairs != 0 && t.Flags&Scale == 0 && t.Rows > 0 && t.Cols > 0 && amxChunk(t.Segs) > 0
+// chunkAMX is amxChunk of t if the matrix unit computes t with the kernels of l, else 0.
+func (t *Tile[T]) chunkAMX(l Level) int {
+	if t.Flags&(Pairs|Scale) != Pairs || l != AVX512 || !MatrixUnit() || t.Rows == 0 || t.Cols == 0 {
+		return 0
+	}
+	return amxChunk(t.Segs)
 }
 
 // amx is the definition of a tile of Pairs by the matrix unit. It has 0 for what is under 2^-126. Where sums are added to C they
 // grow from there.
-func (t *Tile[T]) amx() {
-	chunk := amxChunk(t.Segs)
+func (t *Tile[T]) amx(chunk int) {
 	for i := range t.Rows {
 		for j := range t.Cols {
 			var sum float32

@@ -39,11 +39,11 @@ func hasAMX() bool {
 	return errno == 0
 }
 
-// runAMX computes t, which servesAMX.
-func (t *Tile[T]) runAMX(l Level) {
+// runAMX computes t, whose chunkAMX is chunk.
+func (t *Tile[T]) runAMX(l Level, chunk int) {
 	f := any(t).(*Tile[float32])
 	var m tmul
-	m.chunk = amxChunk(f.Segs)
+	m.chunk = chunk
 	m.segs, m.nSegs = &f.Segs[0], len(f.Segs)
 	m.aRow, m.bRow, m.cRow = 4*f.ARow, 4*f.BK, 4*f.CRow
 	m.aStep, m.bStep = 4*m.chunk, m.chunk*m.bRow

@@ -48,9 +48,9 @@ func checkMatrixUnit(t testing.TB, a Tile[float32]) {
 	t.Helper()
 	b := a
 	b.C = append([]float32(nil), a.C...)
-	require.True(t, a.servesAMX(AVX512))
+	require.Positive(t, a.chunkAMX(AVX512))
 	a.Run(AVX512)
-	b.amx()
+	b.amx(amxChunk(b.Segs))
 	require.Equal(t, bitsOf(b.C), bitsOf(a.C), "%d x %d of %d, by columns %d, flags %d, segments %v", a.Rows, a.Cols, a.Width, a.ByCols, a.Flags, a.Segs)
 }
 
@@ -89,7 +89,7 @@ func TestMatrixUnitDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	a := randomPairs(r, 7, 5, 8, 0, Pairs, 40)
 	a.Bias = nil
-	a.amx()
+	a.amx(amxChunk(a.Segs))
 	for i := range 7 {
 		for j := range 5 {
 			want := 0.0
@@ -126,10 +126,10 @@ func TestMatrixUnitServes(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(7, 8))
 	a := randomPairs(r, 5, 9, 16, 0, 0, 16)
-	require.Equal(t, MatrixUnit(), a.servesAMX(AVX512))
-	require.False(t, a.servesAMX(AVX2))
+	require.Equal(t, MatrixUnit(), a.chunkAMX(AVX512) == 16)
+	require.Zero(t, a.chunkAMX(AVX2))
 	a.Flags |= Scale
-	require.False(t, a.servesAMX(AVX512), "a factor is not its business")
+	require.Zero(t, a.chunkAMX(AVX512), "a factor is not its business")
 }
 
 func FuzzMatrixUnit(f *testing.F) {

@@ -4,4 +4,4 @@ package simd
 
 func hasAMX() bool { return false }
 
-func (t *Tile[T]) runAMX(l Level) { t.amx() }
+func (t *Tile[T]) runAMX(_ Level, chunk int) { t.amx(chunk) }

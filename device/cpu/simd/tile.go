@@ -46,8 +46,8 @@ const (
 // Run computes the tile with the kernels of l. Those of AVX-512 take no more rows than have room in registers, the others any
 // number: their sums are short, and what a call costs is much beside them. So does the matrix unit.
 func (t *Tile[T]) Run(l Level) {
-	if t.servesAMX(l) {
-		t.runAMX(l)
+	if chunk := t.chunkAMX(l); chunk > 0 {
+		t.runAMX(l, chunk)
 		return
 	}
 	if l != AVX512 || t.Rows <= l.Rows(t.Width) {
