@@ -24,6 +24,7 @@ type tmul struct {
 	add, kind        int
 	first, rest      int     // by columns: masks of the rows in the upper registers and the lower
 	space            uintptr // for rows of a transposed: 32 cache lines and one more
+	aPlane, bPlane   int     // from part to part of split numbers
 }
 
 //go:noescape
@@ -84,7 +85,11 @@ func (t *Tile[T]) runAMX(l Level, chunk int) {
 		m.a = uintptr(unsafe.Pointer(unsafe.SliceData(f.A))) + uintptr(from/(2*amxSide)*m.aBlock)
 		m.b = uintptr(unsafe.Pointer(unsafe.SliceData(f.B)))
 		m.c = uintptr(unsafe.Pointer(unsafe.SliceData(f.C))) + uintptr(from/(2*amxSide)*m.cBlock)
-		if f.ByCols != 0 {
+		if f.Flags&Split != 0 {
+			m.aPlane, m.bPlane = 4*f.APlane, 4*f.BPlane
+			m.kind += 8
+			tmul_amx(&m)
+		} else if f.ByCols != 0 {
 			m.runByCols()
 		} else {
 			tmul_amx(&m)

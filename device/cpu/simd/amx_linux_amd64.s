@@ -1376,6 +1376,347 @@ next_48:
 	VZEROUPPER
 	RET
 
+TEXT s1x1_amx<>(SB), NOSPLIT, $0-8
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x47; BYTE $0x00 // ldtilecfg 0x0(%rdi)
+	MOVQ 104(DI), R9
+	MOVQ 112(DI), R11
+	MOVQ 120(DI), R15
+	MOVQ 80(DI), R10
+	MOVQ 240(DI), R13
+	MOVQ 248(DI), R14
+block_49:
+	CMPQ 200(DI), $0
+	JEQ zero_50
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tileloadd 0x0(%r12,%r15,1),%tmm0
+	JMP begin_51
+zero_50:
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc0 // tilezero %tmm0
+begin_51:
+	MOVQ 88(DI), SI
+	MOVQ 96(DI), CX
+seg_52:
+	MOVQ 0(SI), AX
+	SHLQ $2, AX
+	ADDQ 64(DI), AX
+	MOVQ 8(SI), BX
+	SHLQ $2, BX
+	ADDQ 72(DI), BX
+	MOVQ 16(SI), DX
+	TESTQ DX, DX
+	JLE next_54
+loop_53:
+	LEAQ (AX)(R13*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	LEAQ (AX)(R13*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	LEAQ (BX)(R14*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x08; BYTE $0x00 // tileloadd 0x0(%rax,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	LEAQ (BX)(R14*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	MOVQ 128(DI), R12
+	ADDQ R12, AX
+	ADDQ 136(DI), BX
+	SUBQ 152(DI), DX
+	JG loop_53
+next_54:
+	ADDQ $24, SI
+	DECQ CX
+	JNZ seg_52
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tilestored %tmm0,0x0(%r12,%r15,1)
+	MOVQ 168(DI), R12
+	ADDQ R12, 64(DI)
+	ADDQ 176(DI), R10
+	DECQ 160(DI)
+	JNZ block_49
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // tilerelease
+	VZEROUPPER
+	RET
+
+TEXT s1x2_amx<>(SB), NOSPLIT, $0-8
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x47; BYTE $0x00 // ldtilecfg 0x0(%rdi)
+	MOVQ 104(DI), R9
+	MOVQ 112(DI), R11
+	MOVQ 120(DI), R15
+	MOVQ 80(DI), R10
+	MOVQ 240(DI), R13
+	MOVQ 248(DI), R14
+block_55:
+	CMPQ 200(DI), $0
+	JEQ zero_56
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tileloadd 0x0(%r12,%r15,1),%tmm0
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x4c; BYTE $0x3c; BYTE $0x40 // tileloadd 0x40(%r12,%r15,1),%tmm1
+	JMP begin_57
+zero_56:
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc0 // tilezero %tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc8 // tilezero %tmm1
+begin_57:
+	MOVQ 88(DI), SI
+	MOVQ 96(DI), CX
+seg_58:
+	MOVQ 0(SI), AX
+	SHLQ $2, AX
+	ADDQ 64(DI), AX
+	MOVQ 8(SI), BX
+	SHLQ $2, BX
+	ADDQ 72(DI), BX
+	MOVQ 16(SI), DX
+	TESTQ DX, DX
+	JLE next_60
+loop_59:
+	LEAQ (AX)(R13*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1b; BYTE $0x40 // tileloadd 0x40(%rbx,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	LEAQ (AX)(R13*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	LEAQ (BX)(R14*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1c; BYTE $0x40 // tileloadd 0x40(%r12,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x08; BYTE $0x00 // tileloadd 0x0(%rax,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	LEAQ (BX)(R14*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1c; BYTE $0x40 // tileloadd 0x40(%r12,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1b; BYTE $0x40 // tileloadd 0x40(%rbx,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	MOVQ 128(DI), R12
+	ADDQ R12, AX
+	ADDQ 136(DI), BX
+	SUBQ 152(DI), DX
+	JG loop_59
+next_60:
+	ADDQ $24, SI
+	DECQ CX
+	JNZ seg_58
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tilestored %tmm0,0x0(%r12,%r15,1)
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x4c; BYTE $0x3c; BYTE $0x40 // tilestored %tmm1,0x40(%r12,%r15,1)
+	MOVQ 168(DI), R12
+	ADDQ R12, 64(DI)
+	ADDQ 176(DI), R10
+	DECQ 160(DI)
+	JNZ block_55
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // tilerelease
+	VZEROUPPER
+	RET
+
+TEXT s2x1_amx<>(SB), NOSPLIT, $0-8
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x47; BYTE $0x00 // ldtilecfg 0x0(%rdi)
+	MOVQ 104(DI), R9
+	MOVQ 112(DI), R11
+	MOVQ 120(DI), R15
+	MOVQ 80(DI), R10
+	MOVQ 240(DI), R13
+	MOVQ 248(DI), R14
+block_61:
+	CMPQ 200(DI), $0
+	JEQ zero_62
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tileloadd 0x0(%r12,%r15,1),%tmm0
+	ADDQ 192(DI), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x54; BYTE $0x3c; BYTE $0x00 // tileloadd 0x0(%r12,%r15,1),%tmm2
+	JMP begin_63
+zero_62:
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc0 // tilezero %tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd0 // tilezero %tmm2
+begin_63:
+	MOVQ 88(DI), SI
+	MOVQ 96(DI), CX
+seg_64:
+	MOVQ 0(SI), AX
+	SHLQ $2, AX
+	ADDQ 64(DI), AX
+	MOVQ 8(SI), BX
+	SHLQ $2, BX
+	ADDQ 72(DI), BX
+	MOVQ 16(SI), DX
+	TESTQ DX, DX
+	JLE next_66
+	MOVQ 184(DI), R8
+	ADDQ AX, R8
+loop_65:
+	LEAQ (AX)(R13*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	LEAQ (R8)(R13*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x6c; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm5
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	LEAQ (AX)(R13*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	LEAQ (R8)(R13*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x6c; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	LEAQ (BX)(R14*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x08; BYTE $0x00 // tileloadd 0x0(%rax,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x6c; BYTE $0x08; BYTE $0x00 // tileloadd 0x0(%r8,%r9,1),%tmm5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	LEAQ (BX)(R14*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	MOVQ 128(DI), R12
+	ADDQ R12, AX
+	ADDQ R12, R8
+	ADDQ 136(DI), BX
+	SUBQ 152(DI), DX
+	JG loop_65
+next_66:
+	ADDQ $24, SI
+	DECQ CX
+	JNZ seg_64
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tilestored %tmm0,0x0(%r12,%r15,1)
+	ADDQ 192(DI), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x54; BYTE $0x3c; BYTE $0x00 // tilestored %tmm2,0x0(%r12,%r15,1)
+	MOVQ 168(DI), R12
+	ADDQ R12, 64(DI)
+	ADDQ 176(DI), R10
+	DECQ 160(DI)
+	JNZ block_61
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // tilerelease
+	VZEROUPPER
+	RET
+
+TEXT s2x2_amx<>(SB), NOSPLIT, $0-8
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x47; BYTE $0x00 // ldtilecfg 0x0(%rdi)
+	MOVQ 104(DI), R9
+	MOVQ 112(DI), R11
+	MOVQ 120(DI), R15
+	MOVQ 80(DI), R10
+	MOVQ 240(DI), R13
+	MOVQ 248(DI), R14
+block_67:
+	CMPQ 200(DI), $0
+	JEQ zero_68
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tileloadd 0x0(%r12,%r15,1),%tmm0
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x4c; BYTE $0x3c; BYTE $0x40 // tileloadd 0x40(%r12,%r15,1),%tmm1
+	ADDQ 192(DI), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x54; BYTE $0x3c; BYTE $0x00 // tileloadd 0x0(%r12,%r15,1),%tmm2
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x5c; BYTE $0x3c; BYTE $0x40 // tileloadd 0x40(%r12,%r15,1),%tmm3
+	JMP begin_69
+zero_68:
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc0 // tilezero %tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc8 // tilezero %tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd0 // tilezero %tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd8 // tilezero %tmm3
+begin_69:
+	MOVQ 88(DI), SI
+	MOVQ 96(DI), CX
+seg_70:
+	MOVQ 0(SI), AX
+	SHLQ $2, AX
+	ADDQ 64(DI), AX
+	MOVQ 8(SI), BX
+	SHLQ $2, BX
+	ADDQ 72(DI), BX
+	MOVQ 16(SI), DX
+	TESTQ DX, DX
+	JLE next_72
+	MOVQ 184(DI), R8
+	ADDQ AX, R8
+loop_71:
+	LEAQ (AX)(R13*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	LEAQ (R8)(R13*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x6c; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm5
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1b; BYTE $0x40 // tileloadd 0x40(%rbx,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd // tdpbf16ps %tmm7,%tmm5,%tmm3
+	LEAQ (AX)(R13*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm4
+	LEAQ (R8)(R13*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x6c; BYTE $0x0c; BYTE $0x00 // tileloadd 0x0(%r12,%r9,1),%tmm5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd // tdpbf16ps %tmm7,%tmm5,%tmm3
+	LEAQ (BX)(R14*1), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1c; BYTE $0x40 // tileloadd 0x40(%r12,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd // tdpbf16ps %tmm7,%tmm5,%tmm3
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x64; BYTE $0x08; BYTE $0x00 // tileloadd 0x0(%rax,%r9,1),%tmm4
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x6c; BYTE $0x08; BYTE $0x00 // tileloadd 0x0(%r8,%r9,1),%tmm5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd // tdpbf16ps %tmm7,%tmm5,%tmm3
+	LEAQ (BX)(R14*2), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1c; BYTE $0x00 // tileloadd 0x0(%r12,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1c; BYTE $0x40 // tileloadd 0x40(%r12,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd // tdpbf16ps %tmm7,%tmm5,%tmm3
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x74; BYTE $0x1b; BYTE $0x00 // tileloadd 0x0(%rbx,%r11,1),%tmm6
+	BYTE $0xc4; BYTE $0xa2; BYTE $0x7b; BYTE $0x4b; BYTE $0x7c; BYTE $0x1b; BYTE $0x40 // tileloadd 0x40(%rbx,%r11,1),%tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4 // tdpbf16ps %tmm6,%tmm4,%tmm0
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xcc // tdpbf16ps %tmm7,%tmm4,%tmm1
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xd5 // tdpbf16ps %tmm6,%tmm5,%tmm2
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x42; BYTE $0x5c; BYTE $0xdd // tdpbf16ps %tmm7,%tmm5,%tmm3
+	MOVQ 128(DI), R12
+	ADDQ R12, AX
+	ADDQ R12, R8
+	ADDQ 136(DI), BX
+	SUBQ 152(DI), DX
+	JG loop_71
+next_72:
+	ADDQ $24, SI
+	DECQ CX
+	JNZ seg_70
+	MOVQ R10, R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x44; BYTE $0x3c; BYTE $0x00 // tilestored %tmm0,0x0(%r12,%r15,1)
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x4c; BYTE $0x3c; BYTE $0x40 // tilestored %tmm1,0x40(%r12,%r15,1)
+	ADDQ 192(DI), R12
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x54; BYTE $0x3c; BYTE $0x00 // tilestored %tmm2,0x0(%r12,%r15,1)
+	BYTE $0xc4; BYTE $0x82; BYTE $0x7a; BYTE $0x4b; BYTE $0x5c; BYTE $0x3c; BYTE $0x40 // tilestored %tmm3,0x40(%r12,%r15,1)
+	MOVQ 168(DI), R12
+	ADDQ R12, 64(DI)
+	ADDQ 176(DI), R10
+	DECQ 160(DI)
+	JNZ block_67
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // tilerelease
+	VZEROUPPER
+	RET
+
 DATA kinds_amx<>+0(SB)/8, $r1x1_amx<>(SB)
 DATA kinds_amx<>+8(SB)/8, $r1x2_amx<>(SB)
 DATA kinds_amx<>+16(SB)/8, $r2x1_amx<>(SB)
@@ -1384,7 +1725,11 @@ DATA kinds_amx<>+32(SB)/8, $c1x1_amx<>(SB)
 DATA kinds_amx<>+40(SB)/8, $c1x2_amx<>(SB)
 DATA kinds_amx<>+48(SB)/8, $c2x1_amx<>(SB)
 DATA kinds_amx<>+56(SB)/8, $c2x2_amx<>(SB)
-GLOBL kinds_amx<>(SB), RODATA, $64
+DATA kinds_amx<>+64(SB)/8, $s1x1_amx<>(SB)
+DATA kinds_amx<>+72(SB)/8, $s1x2_amx<>(SB)
+DATA kinds_amx<>+80(SB)/8, $s2x1_amx<>(SB)
+DATA kinds_amx<>+88(SB)/8, $s2x2_amx<>(SB)
+GLOBL kinds_amx<>(SB), RODATA, $96
 
 TEXT ·tmul_amx(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI

@@ -28,6 +28,7 @@ func TestMatrixUnitOffsets(t *testing.T) {
 		"tmulASecond, tmulCSecond = %d, %d":           {unsafe.Offsetof(m.aSecond), unsafe.Offsetof(m.cSecond)},
 		"tmulAdd, tmulKind = %d, %d":                  {unsafe.Offsetof(m.add), unsafe.Offsetof(m.kind)},
 		"tmulFirst, tmulRest, tmulSpace = %d, %d, %d": {unsafe.Offsetof(m.first), unsafe.Offsetof(m.rest), unsafe.Offsetof(m.space)},
+		"tmulAPlane, tmulBPlane = %d, %d":             {unsafe.Offsetof(m.aPlane), unsafe.Offsetof(m.bPlane)},
 	} {
 		var offsets []any
 		for _, f := range fields {
@@ -132,6 +133,41 @@ func TestMatrixUnitServes(t *testing.T) {
 	require.Zero(t, a.chunkAMX(AVX512), "a factor is not its business")
 }
 
+// randomSplit is a tile of numbers in parts, which lie behind each other, and its factors.
+func randomSplit(r *rand.Rand, rows, cols, width, flags int, ks ...int) (t Tile[float32], a, b []float32) {
+	t = randomTile(r, rows, cols, width, 0, flags&^Scale|Pairs|Split, ks...)
+	parts := func(x *[]float32) (whole []float32, plane int) {
+		whole, plane = make([]float32, 2*len(*x)), len(*x)+r.IntN(20)
+		for i := range whole {
+			whole[i] = float32(r.NormFloat64())
+		}
+		*x = make([]float32, 2*plane+len(*x))
+		SplitRows(Generic, *x, whole, 1, len(whole), 0, 0, plane)
+		return whole, plane
+	}
+	a, t.APlane = parts(&t.A)
+	b, t.BPlane = parts(&t.B)
+	return t, a, b
+}
+
+func TestMatrixUnitSplit(t *testing.T) {
+	needMatrixUnit(t)
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, width := range widths(AVX512) {
+		for rows := 1; rows <= 70; rows++ {
+			for _, ks := range [][]int{{4}, {16}, {13}, {32, 0, 16}, {8, 24}, {36}} {
+				a, _, _ := randomSplit(r, rows, 1+r.IntN(width), width, r.IntN(8), ks...)
+				checkMatrixUnit(t, a)
+			}
+			a, _, _ := randomSplit(r, rows, 1+r.IntN(width), width, Add, 12, 24)
+			for _, x := range []*[]float32{&a.A, &a.B, &a.C, &a.Bias} {
+				*x = against(t, *x, rows%2 == 0)
+			}
+			checkMatrixUnit(t, a)
+		}
+	}
+}
+
 func FuzzMatrixUnit(f *testing.F) {
 	f.Add(uint64(1), uint8(14), uint8(31), uint8(3), uint8(9), uint8(200))
 	f.Fuzz(func(t *testing.T, seed uint64, rows, cols, mode, k0, k1 uint8) {
@@ -140,6 +176,8 @@ func FuzzMatrixUnit(f *testing.F) {
 		width := AVX512.Width(1 + int(cols)%32)
 		a := randomPairs(r, 1+int(rows)%100, 1+int(cols)%width, width, int(mode&1), int(mode>>1)%4, int(k0)/4*4, int(k1)/4*4)
 		if k0/4+k1/4 > 0 {
+			checkMatrixUnit(t, a)
+			a, _, _ = randomSplit(r, a.Rows, a.Cols, width, int(mode>>1)%4, int(k0)/4*4, int(k1)/4*4)
 			checkMatrixUnit(t, a)
 		}
 	})

@@ -74,6 +74,66 @@ func ZipRows(l Level, dst, a, b []float32, n, size, dstStride, srcStride int) {
 	}
 }
 
+// Parts is how many numbers in bf16 a float32 is split into: the one nearest to it, the one nearest to what is left, and the one
+// nearest to what is left then. Of 24 bits nothing remains, but parts under 2^-126 are 0. Of what is infinite, or rounds to it,
+// the others are NaN.
+const Parts = 3
+
+// SplitRows is PairRows for each part of the numbers: the second parts lie plane elements behind the first, the third as far
+// behind those.
+func SplitRows(l Level, dst, src []float32, n, size, dstStride, srcStride, plane int) {
+	if n <= 0 || size <= 0 {
+		return
+	}
+	_, _ = dst[2*plane+(n-1)*dstStride+(size+1)/2-1], src[:(n-1)*srcStride+size]
+	if splitRows32(l, &dst[0], &src[0], n, size, dstStride, srcStride, plane) {
+		return
+	}
+	for i := range n {
+		s, d := src[i*srcStride:][:size], dst[i*dstStride:]
+		for j := 0; j < size; j += 2 {
+			var second float32
+			if j+1 < size {
+				second = s[j+1]
+			}
+			putSplit(d[j/2:], s[j], second, plane)
+		}
+	}
+}
+
+// ZipSplitRows is ZipRows for each part of the numbers, as SplitRows is PairRows.
+func ZipSplitRows(l Level, dst, a, b []float32, n, size, dstStride, srcStride, plane int) {
+	if n <= 0 || size <= 0 {
+		return
+	}
+	_, _ = dst[2*plane+(n-1)*dstStride+size-1], a[:(n-1)*srcStride+size]
+	var b0 *float32
+	if b != nil {
+		_, b0 = b[:(n-1)*srcStride+size], &b[0]
+	}
+	if zipSplitRows32(l, &dst[0], &a[0], b0, n, size, dstStride, srcStride, plane) {
+		return
+	}
+	for i := range n {
+		for j, v := range a[i*srcStride:][:size] {
+			w := float32(0)
+			if b != nil {
+				w = b[i*srcStride+j]
+			}
+			putSplit(dst[i*dstStride+j:], v, w, plane)
+		}
+	}
+}
+
+func putSplit(dst []float32, x, y float32, plane int) {
+	for i := range Parts {
+		p := pair(x, y)
+		dst[i*plane] = p
+		x -= first(p)
+		y -= second(p)
+	}
+}
+
 // pairs is the definition of a tile of Pairs. In each pair the second product comes first, and each sum is rounded: so does
 // the instruction for it, in Intel's manual. Products of numbers in bf16 are exact in float32, so that fused sums are the
 // same; but the instruction has 0 for a sum under 2^-126.

@@ -18,6 +18,12 @@ func zipRows_avx512(dst, a, b *float32, n, size, dstStride, srcStride int)
 //go:noescape
 func zipRows_avx2(dst, a, b *float32, n, size, dstStride, srcStride int)
 
+//go:noescape
+func splitRows_avx512(dst, src *float32, n, size, dstStride, srcStride, plane int)
+
+//go:noescape
+func zipSplitRows_avx512(dst, a, b *float32, n, size, dstStride, srcStride, plane int)
+
 // tilePairs runs t, of Pairs, on the vector kernels of l, if there are any.
 func tilePairs(t *Tile[float32], l Level) bool {
 	switch {
@@ -52,5 +58,21 @@ func zipRows32(l Level, dst, a, b *float32, n, size, dstStride, srcStride int) b
 	default:
 		return false
 	}
+	return true
+}
+
+func splitRows32(l Level, dst, src *float32, n, size, dstStride, srcStride, plane int) bool {
+	if l != AVX512 || !dots {
+		return false
+	}
+	splitRows_avx512(dst, src, n, size, dstStride, srcStride, plane)
+	return true
+}
+
+func zipSplitRows32(l Level, dst, a, b *float32, n, size, dstStride, srcStride, plane int) bool {
+	if l != AVX512 || !dots {
+		return false
+	}
+	zipSplitRows_avx512(dst, a, b, n, size, dstStride, srcStride, plane)
 	return true
 }

@@ -95,6 +95,66 @@ func checkZipRows(t testing.TB, l Level, r *rand.Rand, n, size, dstGap, srcGap i
 	}
 }
 
+// checkSplitRows compares both ways of splitting with what they are made of: rounding, and what it leaves.
+func checkSplitRows(t testing.TB, l Level, r *rand.Rand, n, size, dstGap, srcGap int) {
+	half := (size + 1) / 2
+	ss := size + srcGap
+	src, src2 := guarded(t, rowsOf(n, size, ss))
+	odd(r, src)
+	copy(src2, src)
+	parts := func(pairs func(dst, src []float32), rows, dstSize, ds, plane int) []float32 {
+		want, rest := make([]float32, 2*plane+rowsOf(rows, dstSize, ds)), append([]float32(nil), src...)
+		for i := range Parts {
+			pairs(want[i*plane:], rest)
+			for k, x := range rest {
+				rest[k] -= first(pair(x, 0))
+			}
+		}
+		return want
+	}
+	ds := half + dstGap
+	plane := rowsOf(n, half, ds) + dstGap
+	dst, dst2 := guarded(t, 2*plane+rowsOf(n, half, ds))
+	want := parts(func(dst, src []float32) { PairRows(Generic, dst, src, n, size, ds, ss) }, n, half, ds, plane)
+	SplitRows(l, dst, src, n, size, ds, ss, plane)
+	SplitRows(l, dst2, src2, n, size, ds, ss, plane)
+	require.Equal(t, bitsOf(want), bitsOf(dst), "%s: %d rows of %d", l, n, size)
+	require.Equal(t, bitsOf(want), bitsOf(dst2), "%s: %d rows of %d", l, n, size)
+
+	ds = size + dstGap
+	for _, alone := range []bool{false, true} {
+		rows, b := n/2, func(x []float32) []float32 { return x[ss:] }
+		if alone {
+			rows, b = n, func([]float32) []float32 { return nil }
+		}
+		if rows == 0 {
+			continue
+		}
+		from := ss
+		if !alone {
+			from *= 2
+		}
+		plane := rowsOf(rows, size, ds) + dstGap
+		dst, dst2 := guarded(t, 2*plane+rowsOf(rows, size, ds))
+		want := parts(func(dst, src []float32) { ZipRows(Generic, dst, src, b(src), rows, size, ds, from) }, rows, size, ds, plane)
+		ZipSplitRows(l, dst, src, b(src), rows, size, ds, from, plane)
+		ZipSplitRows(l, dst2, src2, b(src2), rows, size, ds, from, plane)
+		require.Equal(t, bitsOf(want), bitsOf(dst), "%s: %d rows of %d", l, n, size)
+		require.Equal(t, bitsOf(want), bitsOf(dst2), "%s: %d rows of %d", l, n, size)
+	}
+}
+
+func TestSplitRows(t *testing.T) {
+	for _, l := range append([]Level{Generic}, pairLevels()...) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for size := range 100 {
+			for n := range 5 {
+				checkSplitRows(t, l, r, n, size, r.IntN(3), r.IntN(3))
+			}
+		}
+	}
+}
+
 func TestPairRows(t *testing.T) {
 	for _, l := range pairLevels() {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -114,6 +174,7 @@ func FuzzPairRows(f *testing.F) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			checkPairRows(t, l, r, int(n)%20, int(size)%600, int(dst), int(src))
 			checkZipRows(t, l, r, int(n)%20, int(size)%600, int(dst), int(src))
+			checkSplitRows(t, l, r, int(n)%20, int(size)%600, int(dst), int(src))
 		}
 	})
 }

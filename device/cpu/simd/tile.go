@@ -22,6 +22,9 @@ type Seg struct{ A, B, K int }
 //
 // With Pairs, of float32 only, an element of A or B is two numbers in bf16, see PairRows; their products are added. The
 // level is ForPairs then.
+//
+// With Split, too, it is two numbers of f32, each in three parts, see SplitRows: those of A are APlane apart, those of B BPlane.
+// Of the products of parts the six that matter are added, see Tile.amx. Scale and ByCols do not go with it.
 type Tile[T Float] struct {
 	A, B, C, Bias []T // Bias nil: none
 	Segs          []Seg
@@ -33,6 +36,8 @@ type Tile[T Float] struct {
 	Flags         int
 	Alpha         T
 	Ahead         []T
+
+	APlane, BPlane int
 }
 
 // The flags of a Tile.
@@ -41,6 +46,7 @@ const (
 	Relu              // max(x, 0); NaN stays
 	Scale             // sums are multiplied by Alpha
 	Pairs             // elements of A and B are pairs
+	Split             // of numbers in three parts
 )
 
 // Run computes the tile with the kernels of l. Those of AVX-512 take no more rows than have room in registers, the others any
@@ -66,6 +72,8 @@ func (t *Tile[T]) Run(l Level) {
 func (t *Tile[T]) run(l Level) {
 	f, ok := any(t).(*Tile[float32])
 	switch {
+	case t.Flags&Split != 0:
+		t.amx(max(amxChunk(t.Segs), 1))
 	case t.Flags&Pairs != 0:
 		if !ok || !tilePairs(f, l) {
 			t.pairs()

@@ -14,6 +14,7 @@ const (
 	tmulASecond, tmulCSecond       = 184, 192
 	tmulAdd, tmulKind              = 200, 208
 	tmulFirst, tmulRest, tmulSpace = 216, 224, 232
+	tmulAPlane, tmulBPlane         = 240, 248
 )
 
 // amxer writes the kernels of tmul: sums in one or two tile registers down and across. Where a lies by columns its tiles are
@@ -22,6 +23,7 @@ type amxer struct {
 	*file
 	down, across int
 	byCols       bool
+	split        bool // numbers in parts
 }
 
 // vex is an instruction of AMX, all of which are in opcode map 0F38.
@@ -63,6 +65,9 @@ func (m amxer) name() string {
 	if m.byCols {
 		form = "c"
 	}
+	if m.split {
+		form = "s"
+	}
 	return fmt.Sprintf("%s%dx%d_amx<>", form, m.down, m.across)
 }
 
@@ -95,6 +100,10 @@ func (m amxer) kernel() {
 		m.op("ADDQ $%d, R13", line-1)
 		m.op("ANDQ $-%d, R13", line)
 	}
+	if m.split {
+		m.op("MOVQ %d(DI), R13", tmulAPlane)
+		m.op("MOVQ %d(DI), R14", tmulBPlane)
+	}
 	block, zero, begin, seg, loop, next := m.label("block"), m.label("zero"), m.label("begin"), m.label("seg"), m.label("loop"), m.label("next")
 	m.at(block)
 	m.op("CMPQ %d(DI), $0", tmulAdd)
@@ -125,25 +134,29 @@ func (m amxer) kernel() {
 		m.op("ADDQ AX, R8")
 	}
 	m.at(loop)
-	for x := range m.across {
-		m.tileLoad(place{64 * x, "BX", "R11", 1}, 6+x)
-	}
-	for d := range m.down {
-		switch {
-		case m.byCols:
-			m.transpose(d)
-			m.op("MOVQ $%d, R8", line)
-			m.tileLoad(place{0, "R13", "R8", 1}, 4+d)
-			if m.down == 2 {
-				m.op("ADDQ $%d, R13", []int{16 * line, -16 * line}[d]) // each has a space of its own
-			}
-		case d == 0:
-			m.tileLoad(place{0, "AX", "R9", 1}, 4)
-		default:
-			m.tileLoad(place{0, "R8", "R9", 1}, 5)
-		}
+	if m.split {
+		m.products()
+	} else {
 		for x := range m.across {
-			m.tileDot(4+d, 6+x, 2*d+x)
+			m.tileLoad(place{64 * x, "BX", "R11", 1}, 6+x)
+		}
+		for d := range m.down {
+			switch {
+			case m.byCols:
+				m.transpose(d)
+				m.op("MOVQ $%d, R8", line)
+				m.tileLoad(place{0, "R13", "R8", 1}, 4+d)
+				if m.down == 2 {
+					m.op("ADDQ $%d, R13", []int{16 * line, -16 * line}[d]) // each has a space of its own
+				}
+			case d == 0:
+				m.tileLoad(place{0, "AX", "R9", 1}, 4)
+			default:
+				m.tileLoad(place{0, "R8", "R9", 1}, 5)
+			}
+			for x := range m.across {
+				m.tileDot(4+d, 6+x, 2*d+x)
+			}
 		}
 	}
 	m.op("MOVQ %d(DI), R12", tmulAStep)
@@ -167,6 +180,40 @@ func (m amxer) kernel() {
 	m.tileRelease()
 	m.op("VZEROUPPER")
 	m.op("RET")
+}
+
+// products adds those of the parts of one chunk, each of which is read where the one before differs from it.
+func (m amxer) products() {
+	a, b := -1, -1
+	for _, p := range [][2]int{{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}} {
+		if p[0] != a {
+			a = p[0]
+			for d := range m.down {
+				base := []string{"AX", "R8"}[d]
+				if a > 0 {
+					m.op("LEAQ (%s)(R13*%d), R12", base, a)
+					base = "R12"
+				}
+				m.tileLoad(place{0, base, "R9", 1}, 4+d)
+			}
+		}
+		if p[1] != b {
+			b = p[1]
+			base := "BX"
+			if b > 0 {
+				m.op("LEAQ (BX)(R14*%d), R12", b)
+				base = "R12"
+			}
+			for x := range m.across {
+				m.tileLoad(place{64 * x, base, "R11", 1}, 6+x)
+			}
+		}
+		for d := range m.down {
+			for x := range m.across {
+				m.tileDot(4+d, 6+x, 2*d+x)
+			}
+		}
+	}
 }
 
 // transpose writes up to 16 columns of a's next rows, those of the upper or lower tile, as rows of 64 bytes from R13 on. Rows
@@ -215,10 +262,10 @@ func (m amxer) transpose(d int) {
 func amxFile() *file {
 	f := newFile("Tiles of sums of products of pairs by the matrix unit of AMX, see tmul.")
 	var names []string
-	for _, byCols := range []bool{false, true} {
+	for form := range 3 {
 		for down := 1; down <= 2; down++ {
 			for across := 1; across <= 2; across++ {
-				m := amxer{f, down, across, byCols}
+				m := amxer{f, down, across, form == 1, form == 2}
 				m.kernel()
 				names = append(names, m.name())
 			}

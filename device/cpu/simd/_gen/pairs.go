@@ -72,12 +72,14 @@ func (p pairer) load(at string, part bool, mask, dst int) {
 	}
 }
 
-func (p pairer) store(src int, part bool) {
+func (p pairer) store(src int, part bool) { p.storeAt("(BX)", src, part) }
+
+func (p pairer) storeAt(at string, src int, part bool) {
 	switch {
 	case !part:
-		p.op("VMOVUPS %s, (BX)", p.v(src))
+		p.op("VMOVUPS %s, %s", p.v(src), at)
 	case p.isa == avx512:
-		p.op("VMOVUPS %s, K3, (BX)", p.v(src))
+		p.op("VMOVUPS %s, K3, %s", p.v(src), at)
 	default:
 		p.op("VMASKMOVPS %s, Y8, (BX)", p.v(src))
 	}
@@ -127,15 +129,26 @@ func (p pairer) rows(along int, body func(part bool)) {
 	p.end()
 }
 
-func (p pairer) pairRows() {
+func (p pairer) pairRows(split bool) {
 	along := 2 * p.lanes
-	get := p.kernel(p.isa, "pairRows", "dst", "src", "n", "size", "dstStride", "srcStride")
+	name, args := "pairRows", []string{"dst", "src", "n", "size", "dstStride", "srcStride"}
+	if split {
+		name, args = "splitRows", append(args, "plane")
+	}
+	get := p.kernel(p.isa, name, args...)
 	get("src", "SI")
 	p.begin(get, along)
+	if split {
+		p.beginSplit(get)
+	}
 	p.rows(along, func(part bool) {
 		p.load("(AX)", part, 1, 0)
 		p.load(fmt.Sprintf("%d(AX)", p.bytes()), part, 2, 1)
-		if p.isa == avx512 {
+		switch {
+		case split:
+			p.split(func(at string) { p.storeAt(at, 2, part) })
+			return
+		case p.isa == avx512:
 			p.narrow(0, 1, 2)
 			p.store(2, part)
 			return
@@ -150,11 +163,42 @@ func (p pairer) pairRows() {
 	})
 }
 
-func (p pairer) zipRows() {
-	get := p.kernel(p.isa, "zipRows", "dst", "a", "b", "n", "size", "dstStride", "srcStride")
+// beginSplit reads what split needs: bytes from part to part, and where words of bf16 stand in f32.
+func (p pairer) beginSplit(get getter) {
+	get("plane", "DX")
+	p.op("SHLQ $2, DX")
+	p.op("VMOVDQU32 widened<>(SB), Z29")
+	p.op("VMOVDQU32 widened<>+64(SB), Z30")
+	p.op("MOVL $0xaaaaaaaa, R14")
+	p.op("KMOVD R14, K4")
+}
+
+// split makes the three parts of the numbers in Z0 and Z1, in Z2 one after the other, for store to put there.
+func (p pairer) split(store func(at string)) {
+	for i, at := range []string{"(BX)", "(BX)(DX*1)", "(BX)(DX*2)"} {
+		p.narrow(0, 1, 2)
+		if i < 2 {
+			p.op("VPERMW.Z Z2, Z29, K4, Z3")
+			p.op("VPERMW.Z Z2, Z30, K4, Z4")
+			p.op("VSUBPS Z3, Z0, Z0")
+			p.op("VSUBPS Z4, Z1, Z1")
+		}
+		store(at)
+	}
+}
+
+func (p pairer) zipRows(split bool) {
+	name, args := "zipRows", []string{"dst", "a", "b", "n", "size", "dstStride", "srcStride"}
+	if split {
+		name, args = "zipSplitRows", append(args, "plane")
+	}
+	get := p.kernel(p.isa, name, args...)
 	get("a", "SI")
 	p.begin(get, p.lanes)
 	get("b", "R11")
+	if split {
+		p.beginSplit(get)
+	}
 	alone := p.label("alone")
 	p.op("TESTQ R11, R11")
 	p.op("JZ %s", alone)
@@ -162,9 +206,9 @@ func (p pairer) zipRows() {
 	for _, b := range []bool{true, false} {
 		if !b {
 			p.at(alone)
-			if p.isa == avx512 {
+			if p.isa == avx512 && !split {
 				p.op("VPXORD Z1, Z1, Z1")
-			} else {
+			} else if !split {
 				p.op("VPXOR Y1, Y1, Y1")
 			}
 		}
@@ -173,7 +217,17 @@ func (p pairer) zipRows() {
 			if b {
 				p.load("(AX)(R11*1)", part, 1, 1)
 			}
-			if p.isa == avx512 {
+			switch {
+			case split:
+				if !b {
+					p.op("VPXORD Z1, Z1, Z1") // what the last left
+				}
+				p.split(func(at string) {
+					p.op("VPERMW Z2, Z31, Z2")
+					p.storeAt(at, 2, part)
+				})
+				return
+			case p.isa == avx512:
 				p.narrow(0, 1, 2)
 				p.op("VPERMW Z2, Z31, Z2")
 				p.store(2, part)
@@ -200,9 +254,19 @@ func pairsFile(i isa) *file {
 			fmt.Fprintf(f, "DATA zipped<>+%d(SB)/8, $0x%016x\n", at, (n+17)<<48|(n+1)<<32|(n+16)<<16|n)
 		}
 		f.WriteString("GLOBL zipped<>(SB), RODATA|NOPTR, $64\n")
+		f.WriteString("\n// The places of words that are the upper halves of the first 16 lanes, and of the others.\n")
+		for at := 0; at < 128; at += 8 {
+			n := uint64(at / 4)
+			fmt.Fprintf(f, "DATA widened<>+%d(SB)/8, $0x%016x\n", at, (n+1)<<48|n<<16)
+		}
+		f.WriteString("GLOBL widened<>(SB), RODATA|NOPTR, $128\n")
 	}
 	p := pairer{f, i}
-	p.pairRows()
-	p.zipRows()
+	p.pairRows(false)
+	p.zipRows(false)
+	if i == avx512 {
+		p.pairRows(true)
+		p.zipRows(true)
+	}
 	return f
 }
