@@ -66,6 +66,7 @@ type Device struct {
 	plan      *plan // nil: memory is there, and calls compute
 
 	noWinograd bool // convolutions are sums over taps
+	split      bool // products are made of parts of their factors wherever they can be: for tests
 }
 
 // Open makes a device. Options.Threads 0 takes GOMAXPROCS. It is device.Open that refuses values of ACUMEN_SIMD and

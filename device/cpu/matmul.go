@@ -99,6 +99,10 @@ func matMul[T float](d *Device, y, a, b device.View, alpha, beta float64) {
 		d.enqueue("MatMul", writes, reads, flops, p.byVectors())
 		return
 	}
+	if s := p.split(); s != nil {
+		d.enqueue("MatMul", writes, reads, flops, s.phases()...)
+		return
+	}
 	tiles, each := p.cut()
 	d.reserve(p.scratch * sizeOf[T]())
 	phases := []phase{{n: ceil(tiles, each), run: func(part, worker int) {

@@ -36,6 +36,10 @@ func (t *Tile[T]) chunkAMX(l Level) int {
 // grow from there.
 func (t *Tile[T]) amx(chunk int) {
 	for i := range t.Rows {
+		row := i * t.ARow
+		if t.ABlock != 0 {
+			row = i/(2*amxSide)*t.ABlock + i%(2*amxSide)*t.ARow
+		}
 		for j := range t.Cols {
 			var sum float32
 			c := &t.C[i*t.CRow+j]
@@ -44,7 +48,7 @@ func (t *Tile[T]) amx(chunk int) {
 			}
 			for _, s := range t.Segs {
 				for from := 0; from < s.K; from += chunk {
-					a, b := t.A[s.A+i*t.ARow+from*t.AK:], t.B[s.B+from*t.BK+j:]
+					a, b := t.A[s.A+row+from*t.AK:], t.B[s.B+from*t.BK+j:]
 					if t.Flags&Split == 0 {
 						sum = t.addPairs(sum, a, b, chunk)
 						continue

@@ -50,6 +50,9 @@ func (t *Tile[T]) runAMX(l Level, chunk int) {
 	m.aStep, m.bStep = 4*m.chunk, m.chunk*m.bRow
 	m.aSecond, m.aBlock = amxSide*m.aRow, 2*amxSide*m.aRow
 	m.cSecond, m.cBlock = amxSide*m.cRow, 2*amxSide*m.cRow
+	if f.ABlock != 0 {
+		m.aBlock = 4 * f.ABlock
+	}
 	if f.ByCols != 0 {
 		m.aRow, m.aStep, m.aLast = 4*f.AK, 4*f.AK*m.chunk, 4*f.AK*(m.chunk-1)
 		m.aSecond, m.aBlock = 4*amxSide, 4*2*amxSide

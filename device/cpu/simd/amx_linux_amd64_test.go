@@ -147,6 +147,10 @@ func randomSplit(r *rand.Rand, rows, cols, width, flags int, ks ...int) (t Tile[
 	}
 	a, t.APlane = parts(&t.A)
 	b, t.BPlane = parts(&t.B)
+	if gap := r.IntN(3); gap > 0 {
+		t.ABlock = 2*amxSide*t.ARow + gap
+		t.A = append(t.A, t.A[:(rows-1)/(2*amxSide)*gap]...)
+	}
 	return t, a, b
 }
 

@@ -24,7 +24,8 @@ type Seg struct{ A, B, K int }
 // level is ForPairs then.
 //
 // With Split, too, it is two numbers of f32, each in three parts, see SplitRows: those of A are APlane apart, those of B BPlane.
-// Of the products of parts the six that matter are added, see Tile.amx. Scale and ByCols do not go with it.
+// Of the products of parts the six that matter are added, see Tile.amx. Scale and ByCols do not go with it. Each 32 rows of A begin
+// ABlock behind those before, if that is not 0.
 type Tile[T Float] struct {
 	A, B, C, Bias []T // Bias nil: none
 	Segs          []Seg
@@ -37,7 +38,7 @@ type Tile[T Float] struct {
 	Alpha         T
 	Ahead         []T
 
-	APlane, BPlane int
+	APlane, BPlane, ABlock int
 }
 
 // The flags of a Tile.
@@ -56,7 +57,7 @@ func (t *Tile[T]) Run(l Level) {
 		t.runAMX(l, chunk)
 		return
 	}
-	if l != AVX512 || t.Rows <= l.Rows(t.Width) {
+	if l != AVX512 || t.Rows <= l.Rows(t.Width) || t.Flags&Split != 0 {
 		t.run(l)
 		return
 	}
