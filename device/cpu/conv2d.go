@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/acumen-ml/acumen/device"
+	"github.com/acumen-ml/acumen/device/cpu/simd"
 )
 
 // conv is the geometry of a convolution of x (N,H,W,C) with kernels KH x KW to y (N,OH,OW,O).
@@ -123,14 +124,14 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		conv2DDepthwise[T](d, c, y, x, w, b, act)
 		return
 	}
-	if s := c.winograd(d, x.Type, c.oh, c.ow, false); s != nil {
+	if s := c.winograd(d, x.Type, c.oh, c.ow, false, c.unitServes(c.cg, c.og)); s != nil {
 		conv2DWinograd(d, &c, s, y, x, w, b, act)
 		return
 	}
 	c.flatten()
-	l, per := factors[T](d)
+	l, per, parts := convFactors[T](d, &c, c.cg, c.og)
 	q := &correlation[T]{
-		d: d, level: l, per: per, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
+		d: d, level: l, per: per, parts: parts, x: slice[T](x), y: slice[T](y), xs: c.x, ys: c.y, n: c.n, h: c.h, w: c.w, ic: c.cg, oh: c.oh, ow: c.ow, oc: c.og,
 		groups: c.groups, kh: c.kh, kw: c.kw, act: act, every: 1, step: int(p.StrideW), windows: &windows{c.h, c.w, c.kh, c.kw, p},
 		rows: forwardTaps(c.oh, c.h, c.kh, p.StrideH, p.PadH, p.DilH), cols: forwardTaps(c.ow, c.w, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
@@ -161,19 +162,37 @@ func conv2DGradInput[T float](d *Device, dx, dy, w device.View, p device.Conv2D)
 		conv2DDepthwiseGradInput[T](d, c, dx, dy, w)
 		return
 	}
-	if s := c.winograd(d, dx.Type, c.h, c.w, true); s != nil {
+	if s := c.winograd(d, dx.Type, c.h, c.w, true, c.unitServes(c.og, c.cg)); s != nil {
 		conv2DGradInputWinograd(d, &c, s, dx, dy, w)
 		return
 	}
 	c.flatten()
-	l, per := factors[T](d)
+	l, per, parts := convFactors[T](d, &c, c.og, c.cg)
 	q := &correlation[T]{
-		d: d, level: l, per: per, x: slice[T](dy), y: slice[T](dx), xs: c.y, ys: c.x, n: c.n, h: c.oh, w: c.ow, ic: c.og, oh: c.h, ow: c.w, oc: c.cg,
+		d: d, level: l, per: per, parts: parts, x: slice[T](dy), y: slice[T](dx), xs: c.y, ys: c.x, n: c.n, h: c.oh, w: c.ow, ic: c.og, oh: c.h, ow: c.w, oc: c.cg,
 		groups: c.groups, kh: c.kh, kw: c.kw, every: int(p.StrideW), step: 1,
 		rows: backwardTaps(c.h, c.oh, c.kh, p.StrideH, p.PadH, p.DilH), cols: backwardTaps(c.w, c.ow, c.kw, p.StrideW, p.PadW, p.DilW),
 	}
 	q.layout()
 	d.enqueue("Conv2DGradInput", []device.View{dx}, []device.View{dy, w}, c.flops(), q.phases(q.packExchanged(slice[T](w)))...)
+}
+
+// convFactors is factors for sums over taps of in channels to out ones, and of how many parts numbers are. Splitting pays where what is
+// split, pixels and weights, meets many of the other.
+func convFactors[T float](d *Device, c *conv, in, out int) (l simd.Level, per, parts int) {
+	l, per = factors[T](d)
+	if sizeOf[T]() != 4 || per != 1 || in < fewChannels && c.taps() > 1 {
+		return l, per, 1
+	}
+	if d.split || c.unitServes(in, out) {
+		return l, 2, simd.Parts
+	}
+	return l, per, 1
+}
+
+// unitServes reports whether the matrix unit is there and faster in f32.
+func (c *conv) unitServes(in, out int) bool {
+	return simd.MatrixUnit() && in >= unitChannels && c.taps()*out >= unitReuse && simd.UnitServes(ceil(in, 2)) && c.n*c.oh*c.ow >= unitPixels
 }
 
 // roomy is the distance of pixels of c channels in a stage: as many, or a few more where rows of a tile would crowd.

@@ -14,13 +14,14 @@ func (q *correlation[T]) pack(w []T) phase {
 			packPanel(q.level, dst, w, off, 1, k, k, cols, width)
 			return
 		}
+		pairs := q.pairs(width)
 		room := scratchOf[T](q.d, worker, pairRoom(q.level))
 		if q.few || q.ic%2 == 0 {
-			packPairs(q.level, dst, w, off, 1, k, k, cols, width, room)
+			pairs(dst, w, off, 1, k, k, cols, room)
 			return
 		}
 		for t := range q.kh * q.kw { // no pair is of two taps
-			packPairs(q.level, dst[t*q.tap*width:], w, off+t*q.ic, 1, k, q.ic, cols, width, room)
+			pairs(dst[t*q.tap*width:], w, off+t*q.ic, 1, k, q.ic, cols, room)
 		}
 	}}
 }
@@ -53,13 +54,24 @@ func (q *correlation[T]) packExchanged(w []T) phase {
 		if q.per == 1 {
 			packPanel(q.level, dst, w, off, taps*q.oc, 1, q.ic, cols, width)
 		} else {
-			packPairs(q.level, dst, w, off, taps*q.oc, 1, q.ic, cols, width, scratchOf[T](q.d, worker, pairRoom(q.level)))
+			q.pairs(width)(dst, w, off, taps*q.oc, 1, q.ic, cols, scratchOf[T](q.d, worker, pairRoom(q.level)))
 		}
 	}}
+}
+
+// pairs is how panels so wide are packed as pairs.
+func (q *correlation[T]) pairs(width int) func(to, from []T, off, rs, cs, k, cols int, room []T) {
+	return func(to, from []T, off, rs, cs, k, cols int, room []T) {
+		if q.parts > 1 {
+			packSplit(q.level, to, from, off, rs, cs, k, cols, width, q.depth*width, room)
+		} else {
+			packPairs(q.level, to, from, off, rs, cs, k, cols, width, room)
+		}
+	}
 }
 
 // panel is the place of panel i of a group's weights.
 func (q *correlation[T]) panel(g, i int) []T {
 	all := panelsFor(q.level, q.oc)
-	return sharedOf[T](q.d, 0, q.weights)[g*q.depth*all.wide()+i*all.p*q.depth:]
+	return sharedOf[T](q.d, 0, q.weights)[q.parts*q.depth*(g*all.wide()+i*all.p):]
 }

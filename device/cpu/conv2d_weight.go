@@ -61,7 +61,7 @@ func conv2DGradWeight[T float](d *Device, dw, x, dy device.View, p device.Conv2D
 		conv2DDepthwiseGradWeight[T](d, c, dw, x, dy, beta)
 		return
 	}
-	if s := c.winograd(d, x.Type, c.oh, c.ow, true); s != nil {
+	if s := c.winograd(d, x.Type, c.oh, c.ow, true, false); s != nil {
 		conv2DGradWeightWinograd(d, &c, s, dw, x, dy, beta)
 		return
 	}
@@ -214,7 +214,7 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 	clear(buf) // columns that a panel lacks are read
 	xPixel, yPixel := g.pixels()
 	xs, ys := buf[:g.xScratch(g.images, g.band)], buf[g.xScratch(g.images, g.band):]
-	tile := simd.Tile[T]{ARow: 1, ByCols: 1, Flags: pairsIf(g.per)}
+	tile := simd.Tile[T]{ARow: 1, ByCols: 1, Flags: pairsIf(g.per, 1)}
 	var to []T
 	if to = g.dw; g.aside {
 		to = sharedOf[T](g.d, split*g.n*sizeOf[T](), g.n)
@@ -271,7 +271,7 @@ func (g *weightGrad[T]) part(worker, split, group, q, r int) {
 // stage stages rows lo to hi-1 of n images.
 func (g *weightGrad[T]) stage(stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
 	if g.per == 1 {
-		stageRows(g.level, 1, stage, x, s, n, lo, hi, w, channels, pixel)
+		stageRows(g.level, 1, 1, stage, x, s, n, lo, hi, w, channels, pixel)
 	} else {
 		zipImages(g.level, stage, x, s, n, lo, hi, w, channels, pixel)
 	}

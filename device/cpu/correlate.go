@@ -24,9 +24,9 @@ type correlation[T float] struct {
 	groups       int
 	kh, kw       int
 	rows, cols   [][]tap // for each row and column of y
-	per          int     // channels in an element of the stage and of packed weights
+	per, parts   int     // channels in an element of the stage and of packed weights, and parts of each
 	tap, depth   int     // elements of a pixel that a tap meets, and of all taps together
-	weights      int     // elements of packed weights: (group, panel, tap, ic, width)
+	weights      int     // elements of packed weights: (group, panel, part, tap, ic, width)
 	bias         []T
 	act          device.UnOp
 	every, step  int // columns of y that have the same taps are every apart, and step apart in x
@@ -53,6 +53,10 @@ type run struct {
 const (
 	convImages    = 15        // the most rows of a tile where its kernel goes on by itself
 	unitRows      = 32        // rows for which the matrix unit loads its registers best
+	unitChannels  = 32        // channels for which splitting numbers for it pays, if each
+	unitReuse     = 256       // is met by so many weights,
+	unitPixels    = 1 << 10   // and each of those by so many positions;
+	unitGain      = 1.4       // how many times as fast that is
 	convAlong     = 8         // images under which rows of tiles are columns; where a kernel slides they always are
 	convParts     = 16        // parts at least where panels are dealt out
 	fewChannels   = 8         // under so many the taps of a position are staged side by side
@@ -63,13 +67,13 @@ const (
 func (q *correlation[T]) layout() {
 	taps := q.kh * q.kw
 	q.tap = ceil(q.ic, q.per)
-	q.depth, q.pixel = taps*q.tap, roomy[T](q.tap)
+	q.depth, q.pixel = taps*q.tap, roomy[T](q.parts*q.tap)
 	if q.few = q.ic < fewChannels && taps > 1; q.few {
 		q.depth = ceil(taps*q.ic, q.per)
 		q.pixel = roomy[T](q.depth)
 		q.slides = q.windows != nil && q.windows.slides(q.level, q.ow, q.per)
 	}
-	q.weights = q.groups * q.depth * panelsFor(q.level, q.oc).wide()
+	q.weights = q.parts * q.groups * q.depth * panelsFor(q.level, q.oc).wide()
 }
 
 // phases packs the weights, then computes.
@@ -91,7 +95,7 @@ func (q *correlation[T]) phases(pack phase) []phase {
 		q.band++
 	}
 	q.band = blocks(q.oh, q.band, 1)
-	q.together = max(1, togetherBytes/(q.depth*q.level.Panel()*sizeOf[T]()))
+	q.together = max(1, togetherBytes/(q.parts*q.depth*q.level.Panel()*sizeOf[T]()))
 	for range q.d.perWorker {
 		q.segments = append(q.segments, make([]simd.Seg, 0, q.kh*q.kw))
 	}
@@ -115,7 +119,7 @@ func (q *correlation[T]) phases(pack phase) []phase {
 
 // tall is the most rows of a tile.
 func (q *correlation[T]) tall() int {
-	if q.per == 2 && simd.MatrixUnit() {
+	if q.per == 2 && (simd.MatrixUnit() || q.parts > 1) {
 		return unitRows
 	}
 	return q.level.Rows(min(q.level.Panel(), panelsFor(q.level, q.oc).wide()))
@@ -213,11 +217,11 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 			clear(stage[:(hi-lo)*q.width*n*q.pixel])
 		}
 		for r := lo; r < hi; r++ {
-			stageRows(q.level, q.per, stage[((r-lo)*q.width+q.left)*n*q.pixel:], x, q.xs, n, r, r+1, q.w, q.ic, q.pixel)
+			stageRows(q.level, q.per, q.parts, stage[((r-lo)*q.width+q.left)*n*q.pixel:], x, q.xs, n, r, r+1, q.w, q.ic, q.pixel)
 		}
 	}
 	all := panelsFor(q.level, q.oc)
-	tile := simd.Tile[T]{ARow: q.pixel, AK: 1, CRow: q.ys[0], Flags: pairsIf(q.per)}
+	tile := simd.Tile[T]{ARow: q.pixel, AK: 1, CRow: q.ys[0], APlane: q.tap, Flags: pairsIf(q.per, q.parts)}
 	if q.act == device.Relu {
 		tile.Flags |= simd.Relu
 	}
@@ -230,7 +234,7 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 			tile.ARow, tile.CRow = q.step*q.pixel, q.every*q.ys[2]
 		}
 	}
-	weights := sharedOf[T](q.d, 0, q.weights)[g*q.depth*all.wide():]
+	weights := sharedOf[T](q.d, 0, q.weights)[q.parts*g*q.depth*all.wide():]
 	each := ceil(all.count(), q.shares)
 	end := min((share+1)*each, all.count())
 	for first := share * each; first < end; first += q.together {
@@ -248,8 +252,8 @@ func (q *correlation[T]) part(g, n0, n, i0, i1, share int, stage []T, segs []sim
 					if width != tile.Width {
 						tile.Segs = q.segs(segs[:0], i-i0, lo, i, n, width, pitch, run)
 					}
-					tile.Width, tile.BK, tile.Cols = width, width, cols
-					tile.B = weights[p*all.p*q.depth:]
+					tile.Width, tile.BK, tile.BPlane, tile.Cols = width, width, q.depth*width, cols
+					tile.B = weights[q.parts*p*all.p*q.depth:]
 					if q.bias != nil {
 						tile.Bias = q.bias[g*q.oc+p*all.p:][:cols]
 					}

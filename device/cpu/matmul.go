@@ -151,7 +151,7 @@ func (p *product[T]) part(t int, buf []T) {
 	atA := p.a.origin(batch, p.lead) + i0*p.a.r
 	atB := p.b.origin(batch, p.lead) + j0*p.b.c
 	var segs [1]simd.Seg
-	tile := simd.Tile[T]{Segs: segs[:], Alpha: p.alpha, CRow: p.y.r, ARow: p.a.r, AK: p.a.c, Flags: pairsIf(p.per)}
+	tile := simd.Tile[T]{Segs: segs[:], Alpha: p.alpha, CRow: p.y.r, ARow: p.a.r, AK: p.a.c, Flags: pairsIf(p.per, 1)}
 	c, beta := p.y.s, p.beta
 	if p.direct {
 		c = c[atY:]

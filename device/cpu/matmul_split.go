@@ -2,7 +2,7 @@ package cpu
 
 import "github.com/acumen-ml/acumen/device/cpu/simd"
 
-// Where there is a matrix unit for bf16, products of f32 numbers are sums of products of their parts, see simd.SplitRows and ADR 0012:
+// Where there is a matrix unit for bf16, products of f32 numbers are sums of products of their parts, see simd.SplitRows and ADR 0015:
 // with six of nine they err no more than sums of f32 products do, in less time.
 
 // splitProduct is a matrix product y = a b + beta y that is computed so. A part splits its rows of a for itself, a block of k after the
@@ -60,7 +60,7 @@ func (s *splitProduct) deep(k int) int { return ceil(ceil(k, 2), splitChunk) * s
 func (s *splitProduct) phases() []phase {
 	wide := panelsFor(s.level, s.n).wide()
 	size := simd.Parts * s.deep(s.k) * wide
-	rows, temp := simd.Parts*s.deep(s.kb)*ceil(s.mb, splitSide)*splitSide, simd.Parts*s.deep(s.kb)*splitSide
+	rows, temp := simd.Parts*s.deep(s.kb)*ceil(s.mb, splitSide)*splitSide, max(pairRoom(s.level), s.kb*splitSide)
 	s.d.reserve((rows + temp) * 4)
 	s.d.shared(size * 4)
 	// panels is where columns from j on lie, of the block of k from l on.
@@ -115,40 +115,11 @@ func (s *splitProduct) panels(dst, temp []float32, j, l, k, n int) {
 	}
 	for q := done; q < all.count(); q++ {
 		width, cols := all.width(q)
-		s.panel(dst[simd.Parts*deep*q*all.p:], temp, j+q*all.p, l, k, cols, width)
-	}
-}
-
-// panel splits k numbers of cols columns of b from (l, j) on, as a panel of width columns.
-func (s *splitProduct) panel(dst, temp []float32, j, l, k, cols, width int) {
-	b, at, deep := &s.b, s.b.off+l*s.b.r+j*s.b.c, s.deep(k)
-	half, plane := ceil(k, 2), deep*width
-	if cols < width || deep > half {
-		clear(dst[:simd.Parts*plane])
-	}
-	switch {
-	case b.c == 1 && b.r >= 0:
-		if k > 1 {
-			simd.ZipSplitRows(s.level, dst, b.s[at:], b.s[at+b.r:], k/2, cols, width, 2*b.r, plane)
+		to := dst[simd.Parts*deep*q*all.p:]
+		if deep > ceil(k, 2) {
+			clear(to[:simd.Parts*deep*width])
 		}
-		if k%2 != 0 {
-			simd.ZipSplitRows(s.level, dst[k/2*width:], b.s[at+(k-1)*b.r:], nil, 1, cols, width, cols, plane)
-		}
-	case b.r == 1 && b.c >= 0:
-		simd.SplitRows(s.level, temp, b.s[at:], cols, k, half, b.c, cols*half)
-		for p := range simd.Parts {
-			simd.Transpose(s.level, dst[p*plane:], temp[p*cols*half:], cols, half, width, half)
-		}
-	default:
-		for i := 0; i < k; i += 2 {
-			clear(temp[:2*cols])
-			for x := range 2 * cols {
-				if i+x/cols < k {
-					temp[x] = b.s[at+(i+x/cols)*b.r+x%cols*b.c]
-				}
-			}
-			simd.ZipSplitRows(s.level, dst[i/2*width:], temp, temp[cols:], 1, cols, width, cols, plane)
-		}
+		packSplit(s.level, to, b.s, b.off+l*b.r+(j+q*all.p)*b.c, b.r, b.c, k, cols, width, deep*width, temp)
 	}
 }
 

@@ -23,19 +23,22 @@ func factors[T float](d *Device) (l simd.Level, per int) {
 	return levelFor[T](), 1
 }
 
-// pairsIf is the flag of tiles whose elements hold so many numbers.
-func pairsIf(per int) int {
+// pairsIf is the flags of tiles whose elements hold so many numbers, of so many parts.
+func pairsIf(per, parts int) (flags int) {
 	if per == 2 {
-		return simd.Pairs
+		flags |= simd.Pairs
 	}
-	return 0
+	if parts > 1 {
+		flags |= simd.Split
+	}
+	return flags
 }
 
 // pairChunk is the pairs of a column that are packed at a time: a panel of them stays in a first-level cache.
 const pairChunk = 128
 
 // pairRoom is the scratch, in elements, that packing takes.
-func pairRoom(l simd.Level) int { return max(l.Panel(), 16) * pairChunk }
+func pairRoom(l simd.Level) int { return simd.Parts * max(l.Panel(), 16) * pairChunk }
 
 // packPairs is packPanel for pairs: of k numbers in each of cols columns it makes (k+1)/2 rows of width elements.
 func packPairs[T float](l simd.Level, to, from []T, off, rs, cs, k, cols, width int, room []T) {
@@ -63,6 +66,44 @@ func packPairs[T float](l simd.Level, to, from []T, off, rs, cs, k, cols, width 
 				}
 			}
 			simd.ZipRows(l, dst[i/2*width:], temp, temp[cols:], 1, cols, width, cols)
+		}
+	}
+}
+
+// packSplit is packPairs for numbers in parts, of which those of one lie plane elements behind those of the one before.
+func packSplit[T float](l simd.Level, to, from []T, off, rs, cs, k, cols, width, plane int, room []T) {
+	dst, src, temp := float32s(to), float32s(from), float32s(room)
+	if cols < width {
+		for p := range simd.Parts {
+			clear(dst[p*plane:][:ceil(k, 2)*width])
+		}
+	}
+	switch {
+	case k == 0:
+	case cs == 1 && rs >= 0:
+		if k > 1 {
+			simd.ZipSplitRows(l, dst, src[off:], src[off+rs:], k/2, cols, width, 2*rs, plane)
+		}
+		if k%2 != 0 {
+			simd.ZipSplitRows(l, dst[k/2*width:], src[off+(k-1)*rs:], nil, 1, cols, width, cols, plane)
+		}
+	case rs == 1 && cs >= 0:
+		for at := 0; at < k; at += 2 * pairChunk {
+			half := ceil(min(2*pairChunk, k-at), 2)
+			simd.SplitRows(l, temp, src[off+at:], cols, min(2*pairChunk, k-at), half, cs, cols*half)
+			for p := range simd.Parts {
+				simd.Transpose(l, dst[p*plane+at/2*width:], temp[p*cols*half:], cols, half, width, half)
+			}
+		}
+	default:
+		for i := 0; i < k; i += 2 {
+			clear(temp[:2*cols])
+			for j := range 2 * cols {
+				if i+j/cols < k {
+					temp[j] = src[off+(i+j/cols)*rs+j%cols*cs]
+				}
+			}
+			simd.ZipSplitRows(l, dst[i/2*width:], temp, temp[cols:], 1, cols, width, cols, plane)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (g *weightGrad[T]) slide(worker, split, group int) {
 			tile.A, tile.B, tile.BK = x, g.dy[n*c.y[0]+i0*c.y[1]+group*c.og+q*g.vec.p:], c.y[2]
 			row := c.y[1]
 			if tile.Cols < tile.Width || crowded[T](tile.BK) {
-				stageRows(g.level, 1, buf[room:], tile.B, c.y, 1, 0, rows, c.ow, tile.Cols, pixel)
+				stageRows(g.level, 1, 1, buf[room:], tile.B, c.y, 1, 0, rows, c.ow, tile.Cols, pixel)
 				tile.B, tile.BK, row = buf[room:], pixel, c.ow*pixel
 			}
 			g.windows.runs(pitch, c.cg, func(tap, at, many int) {

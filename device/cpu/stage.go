@@ -38,14 +38,18 @@ func extents(taps [][]tap, kernel int) []extent {
 	return all
 }
 
-// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each, per of them in an element.
-func stageRows[T float](l simd.Level, per int, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
+// stageRows stages rows lo to hi-1, w pixels wide, of n images of strides s: channels of each, per of them in an element. Parts of
+// numbers lie side by side in a pixel.
+func stageRows[T float](l simd.Level, per, parts int, stage, x []T, s [3]int, n, lo, hi, w, channels, pixel int) {
 	for i := range n {
 		for r := lo; r < hi; r++ {
 			to, from := stage[((r-lo)*w*n+i)*pixel:], x[i*s[0]+r*s[1]:]
-			if per == 1 {
+			switch {
+			case per == 1:
 				copyPixels(l, to, from, w, channels, n*pixel, s[2])
-			} else {
+			case parts > 1:
+				simd.SplitRows(l, float32s(to), float32s(from), w, channels, n*pixel, s[2], ceil(channels, per))
+			default:
 				simd.PairRows(l, float32s(to), float32s(from), w, channels, n*pixel, s[2])
 			}
 		}

@@ -39,6 +39,8 @@ const (
 	winogradTiles    = 32        // tiles of all images that are
 	winogradBytes    = 512 << 10 // of transformed tiles: they stay in a second-level cache while panels of weights pass by
 	winogradParts    = 16        // parts at least, if there are so many rows of tiles
+	winogradNear     = 1 << 19   // transformed weights that a second-level cache holds: others are fetched for few tiles again,
+	winogradFetch    = 64        // which takes as long as the products of so many
 	winogradGap      = 16        // elements between the elements of tiles, which would crowd in a cache
 )
 
@@ -57,8 +59,8 @@ func winogradOff() (off bool, why string) {
 
 // winograd is the scheme that serves the convolution, or a gradient, best if images of h x w are cut into tiles; nil: the sum
 // over taps does. It is chosen by shape alone. Gradients in bf16 may be coarse: what they gain in noise is little beside what
-// they have from the choice of the batch.
-func (c *conv) winograd(d *Device, t device.DType, h, w int, grad bool) (best *scheme) {
+// they have from the choice of the batch. Where the matrix unit takes the sum over taps, in parts, that is unitGain times as fast.
+func (c *conv) winograd(d *Device, t device.DType, h, w int, grad, unit bool) (best *scheme) {
 	p := &c.p
 	if t != device.F32 || d.noWinograd || d.bf16 && simd.MatrixUnit() || c.kh != c.kw || p.StrideH != 1 || p.StrideW != 1 || p.DilH != 1 || p.DilW != 1 ||
 		c.cg < winogradChannels || c.og < winogradChannels {
@@ -67,6 +69,8 @@ func (c *conv) winograd(d *Device, t device.DType, h, w int, grad bool) (best *s
 	least, spared, pairing := c.products(), 0.0, 0.0
 	if d.bf16 { // products take half the time, transforms as long as ever, and what is transformed is made pairs of
 		least, spared, pairing = least/2, 0.5, 2
+	} else if unit {
+		least /= unitGain
 	}
 	for i := range schemes {
 		s := &schemes[i]
@@ -74,7 +78,11 @@ func (c *conv) winograd(d *Device, t device.DType, h, w int, grad bool) (best *s
 		if s.coarse && d.bf16 && !grad {
 			continue
 		}
-		if cost := (s.gain - spared + (s.slope+pairing)/float64(min(c.cg, c.og))) * float64(s.area()*tiles); c.kh == s.r && c.n*tiles >= winogradTiles && cost <= least {
+		cost := (s.gain - spared + (s.slope+pairing)/float64(min(c.cg, c.og))) * float64(s.area()*tiles)
+		if unit && s.area()*c.cg*c.og > winogradNear {
+			cost *= 1 + winogradFetch/float64(c.n*tiles)
+		}
+		if c.kh == s.r && c.n*tiles >= winogradTiles && cost <= least {
 			best, least = s, cost
 		}
 	}
@@ -230,7 +238,7 @@ func (q *winogradConv) part(g, first, last, share int, buf []float32) {
 	all := panelsFor(q.level, q.oc)
 	weights := sharedOf[float32](q.d, 0, q.weights)[g*q.area()*q.ic*all.wide():]
 	segs := [1]simd.Seg{{K: ceil(q.ic, q.per)}}
-	tile := simd.Tile[float32]{Segs: segs[:], Rows: last - first, ARow: q.pixel, AK: 1, Flags: pairsIf(q.per)}
+	tile := simd.Tile[float32]{Segs: segs[:], Rows: last - first, ARow: q.pixel, AK: 1, Flags: pairsIf(q.per, 1)}
 	each := ceil(all.count(), q.shares)
 	for p := share * each; p < min((share+1)*each, all.count()); p++ {
 		tile.Width, tile.Cols = all.width(p)

@@ -84,10 +84,10 @@ func TestWinogradCut(t *testing.T) {
 func TestWinogradSwitch(t *testing.T) {
 	c := newConvOf(convCase{4, 8, 8, 16, 16, 3, 3, conv2DOf(1, 1, 1, 1)})
 	t.Setenv("ACUMEN_WINOGRAD", "off")
-	assert.Nil(t, c.winograd(openTest(t, 1), device.F32, 8, 8, false))
+	assert.Nil(t, c.winograd(openTest(t, 1), device.F32, 8, 8, false, false))
 	t.Setenv("ACUMEN_WINOGRAD", "on")
-	assert.NotNil(t, c.winograd(openTest(t, 1), device.F32, 8, 8, false))
-	assert.Nil(t, c.winograd(openTest(t, 1), device.F64, 8, 8, false))
+	assert.NotNil(t, c.winograd(openTest(t, 1), device.F32, 8, 8, false, false))
+	assert.Nil(t, c.winograd(openTest(t, 1), device.F64, 8, 8, false, false))
 	t.Setenv("ACUMEN_WINOGRAD", "yes")
 	_, err := device.Open("cpu", device.Options{})
 	assert.ErrorContains(t, err, `ACUMEN_WINOGRAD is "yes"`)
@@ -116,7 +116,7 @@ func TestWinogradServes(t *testing.T) {
 		{100, 15, 15, 64, 256, 3, 3, conv2DOf(1, 1, 1, 1)}: "F(4, 3)",
 	} {
 		conv, have := newConvOf(c), none
-		if s := conv.winograd(d, device.F32, conv.oh, conv.ow, false); s != nil {
+		if s := conv.winograd(d, device.F32, conv.oh, conv.ow, false, conv.unitServes(conv.cg, conv.og)); s != nil {
 			have = fmt.Sprintf("F(%d, %d)", s.m, s.r)
 		}
 		assert.Equal(t, want, have, "%v", c)

@@ -98,7 +98,7 @@ func (g *winogradWeightGrad) part(split, group, v, r int, buf []float32) {
 	clear(vec) // columns that a panel lacks are read
 	all := panelsFor(g.level, cols)
 	var segs [1]simd.Seg
-	tile := simd.Tile[float32]{Segs: segs[:], Rows: rows, ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add | pairsIf(g.per)}
+	tile := simd.Tile[float32]{Segs: segs[:], Rows: rows, ARow: 1, AK: g.row.most, BK: width, CRow: width, ByCols: 1, Flags: simd.Add | pairsIf(g.per, 1)}
 	for first := split * g.each * g.many; first < min((split+1)*g.each*g.many, g.tiles); first += g.many {
 		last := min(first+g.many, g.tiles)
 		g.cut.runs(first, last, func(at, image, i, j, n int) {

@@ -24,6 +24,9 @@ func amxChunk(segs []Seg) int {
 	return 0
 }
 
+// UnitServes reports whether the matrix unit, where there is one, takes segments of k pairs well: at least eight at a time.
+func UnitServes(k int) bool { return amxChunk([]Seg{{K: k}}) >= amxSide/2 }
+
 // chunkAMX is amxChunk of t if the matrix unit computes t with the kernels of l, else 0.
 func (t *Tile[T]) chunkAMX(l Level) int {
 	if t.Flags&(Pairs|Scale) != Pairs || t.Flags&Split != 0 && t.ByCols != 0 || l != AVX512 || !MatrixUnit() || t.Rows == 0 || t.Cols == 0 {
@@ -79,12 +82,27 @@ func (t *Tile[T]) addPairs(sum float32, a, b []T, n int) float32 {
 	return sum + (even + odd)
 }
 
+// alone is the tile without products.
+func (t *Tile[T]) alone(l Level, flags int) {
+	rest := *t
+	rest.Segs, rest.Flags = nil, t.Flags&^(Pairs|Split)|flags
+	rest.Run(l)
+}
+
+// empty reports whether there are no products.
+func (t *Tile[T]) empty() bool {
+	for _, s := range t.Segs {
+		if s.K != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // finishAMX does what the matrix unit leaves to do once sums are in C.
 func (t *Tile[T]) finishAMX(l Level) {
 	if t.Bias == nil && t.Flags&Relu == 0 {
 		return
 	}
-	rest := *t
-	rest.Segs, rest.Flags = nil, t.Flags&^(Pairs|Split)|Add
-	rest.Run(l)
+	t.alone(l, Add)
 }

@@ -57,6 +57,10 @@ func (t *Tile[T]) Run(l Level) {
 		t.runAMX(l, chunk)
 		return
 	}
+	if t.Flags&Split != 0 && t.empty() {
+		t.alone(l, 0)
+		return
+	}
 	if l != AVX512 || t.Rows <= l.Rows(t.Width) || t.Flags&Split != 0 {
 		t.run(l)
 		return
