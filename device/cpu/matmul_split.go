@@ -22,8 +22,8 @@ const (
 	splitSide  = 32                                  // rows and columns that the unit takes at a time
 	splitChunk = 16                                  // pairs along k that it does
 	splitBlock = simd.Parts * splitSide * splitChunk // elements of such rows
-	splitK     = 512                                 // k of a block: parts of 256 rows fit into a second-level cache with a panel,
-	splitRows  = 256                                 // and so many share what is read of b from beyond
+	splitK     = 1024                                // k of a block: rows of a part fit into a second-level cache with a panel,
+	splitRows  = 128                                 // and so many share what is read of b from beyond
 	splitCols  = 2048                                // columns of a part: rows of a are split once for so many
 	splitWide  = 128                                 // columns that are split at a time
 	splitParts = 8                                   // parts at least
@@ -46,10 +46,9 @@ func (p *product[T]) split() *splitProduct {
 			*n = ceil(ceil(*n, 2), splitSide) * splitSide
 		}
 	}
+	halve(&s.nb, 2*splitRows)
 	halve(&s.mb, splitRows/2)
-	halve(&s.nb, splitRows)
-	halve(&s.mb, splitRows/4)
-	halve(&s.nb, splitRows/4)
+	halve(&s.nb, splitRows/2)
 	return s
 }
 
