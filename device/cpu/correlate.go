@@ -53,8 +53,8 @@ type run struct {
 const (
 	convImages    = 15        // the most rows of a tile where its kernel goes on by itself
 	unitRows      = 32        // rows for which the matrix unit loads its registers best
-	unitChannels  = 32        // channels for which splitting numbers for it pays, if each
-	unitReuse     = 256       // is met by so many weights,
+	unitChannels  = 64        // channels for which splitting numbers for it pays, if each
+	unitReuse     = 512       // is met by so many weights,
 	unitPixels    = 1 << 10   // and each of those by so many positions;
 	unitGain      = 1.4       // how many times as fast that is
 	convAlong     = 8         // images under which rows of tiles are columns; where a kernel slides they always are

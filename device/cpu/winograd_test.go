@@ -116,10 +116,18 @@ func TestWinogradServes(t *testing.T) {
 		{100, 15, 15, 64, 256, 3, 3, conv2DOf(1, 1, 1, 1)}: "F(4, 3)",
 	} {
 		conv, have := newConvOf(c), none
-		if s := conv.winograd(d, device.F32, conv.oh, conv.ow, false, conv.unitServes(conv.cg, conv.og)); s != nil {
+		if s := conv.winograd(d, device.F32, conv.oh, conv.ow, false, false); s != nil {
 			have = fmt.Sprintf("F(%d, %d)", s.m, s.r)
 		}
 		assert.Equal(t, want, have, "%v", c)
+	}
+	for c, want := range map[convCase]bool{ // beside the matrix unit
+		{64, 4, 4, 256, 256, 3, 3, conv2DOf(1, 1, 1, 1)}:  false, // transformed weights are fetched for 64 tiles
+		{256, 4, 4, 256, 256, 3, 3, conv2DOf(1, 1, 1, 1)}: true,
+		{64, 4, 4, 64, 64, 3, 3, conv2DOf(1, 1, 1, 1)}:    true,
+	} {
+		conv := newConvOf(c)
+		assert.Equal(t, want, conv.winograd(d, device.F32, conv.oh, conv.ow, false, true) != nil, "%v", c)
 	}
 }
 
