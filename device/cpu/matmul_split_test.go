@@ -25,10 +25,14 @@ func eachSplitLevel(t *testing.T, f func(t *testing.T)) {
 }
 
 func TestMatMulSplit(t *testing.T) {
-	sizes := [][3]int{{1, 1, 1}, {2, 3, 4}, {3, 2, 9}, {40, 33, 31}, {33, 65, 129}, {65, 10, 84}, {129, 131, 520}, {70, 300, 1030}}
+	all := [][3]int{{1, 1, 1}, {2, 3, 4}, {3, 2, 9}, {40, 33, 31}, {65, 10, 84}, {33, 65, 129}, {129, 131, 520}, {300, 2100, 70}, {70, 300, 1030}}
 	eachSplitLevel(t, func(t *testing.T) {
-		if !simd.MatrixUnit() {
-			sizes = sizes[:6]
+		sizes := all
+		switch {
+		case testing.Short():
+			sizes = all[:4] // the race detector makes them slow
+		case !simd.MatrixUnit():
+			sizes = all[:6] // so does the definition
 		}
 		for _, s := range sizes {
 			for form := range 16 { // a and b transposed or not, y transposed, beta
