@@ -68,7 +68,7 @@ func (t *Tile[T]) amx(chunk int) {
 }
 
 // partProducts is the products of parts that are summed with Split, those of the smallest parts first. The three left out are, by
-// parts of at most 2^-8 and 2^-16 of a number, under 2^-22 of its product, and 2^-25 in the root mean square.
+// parts of at most 2^-8 and 2^-16 of a number, under 2^-22 of its product, and 2^-27 in the root mean square.
 var partProducts = [6][2]int{{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}}
 
 // addPairs is sum and the products of n elements of a column and a row, as an instruction of the unit has it.

@@ -76,7 +76,7 @@ func ZipRows(l Level, dst, a, b []float32, n, size, dstStride, srcStride int) {
 
 // Parts is how many numbers in bf16 a float32 is split into: the one nearest to it, the one nearest to what is left, and the one
 // nearest to what is left then. Of 24 bits nothing remains, but parts under 2^-126 are 0. Of what is infinite, or rounds to it,
-// the others are NaN.
+// the others are NaN. See Henry, Tang and Heinecke, arXiv:1904.06376.
 const Parts = 3
 
 // SplitRows is PairRows for each part of the numbers: the second parts lie plane elements behind the first, the third as far
