@@ -34,7 +34,7 @@ const (
 // split is the product if its factors are worth splitting.
 func (p *product[T]) split() *splitProduct {
 	q, ok := any(p).(*product[float32])
-	worth := simd.MatrixUnit() && p.m*p.n >= splitMeets*(p.m+p.n) && p.m*p.n*p.k >= splitLeast
+	worth := simd.MatrixUnit() && p.m*p.n >= splitMeets*(p.m+p.n) && p.k >= 2*splitChunk && p.m*p.n*p.k >= splitLeast
 	if !ok || !worth && !p.d.split || p.per != 1 || p.batches != 1 || p.alpha != 1 || p.k == 0 ||
 		q.a.s == nil || q.b.s == nil || q.y.s == nil || q.y.c != 1 || q.y.r < 0 {
 		return nil
