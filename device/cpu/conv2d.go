@@ -124,6 +124,10 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		conv2DDepthwise[T](d, c, y, x, w, b, act)
 		return
 	}
+	if c.turned(d, x.Type) {
+		conv2DTurned(d, &c, y, x, w, b, act)
+		return
+	}
 	if s := c.winograd(d, x.Type, c.oh, c.ow, false, c.unitServes(c.cg, c.og)); s != nil {
 		conv2DWinograd(d, &c, s, y, x, w, b, act)
 		return
