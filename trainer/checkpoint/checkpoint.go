@@ -274,7 +274,7 @@ func (c *Checkpoint) Apply(n *model.Network) error {
 
 func (c *Checkpoint) apply(n *model.Network, take func(*tensor.Dense) *tensor.Dense) error {
 	const hint = "give the checkpoint of a run of the same model, or start a new run"
-	seen := 0
+	seen, sound := 0, c.finite()
 	check := func(path string, shape []int) error {
 		d := c.Weights[path]
 		if d == nil {
@@ -283,9 +283,9 @@ func (c *Checkpoint) apply(n *model.Network, take func(*tensor.Dense) *tensor.De
 		if !slices.Equal([]int(d.Shape()), shape) && !(single(shape) && d.Shape().TotalSize() == 1) {
 			return fault.Usagef(hint, "the checkpoint is of another model: %s has shape %v there, %v in %s", path, []int(d.Shape()), shape, n.Name)
 		}
-		if ok, err := finite(d); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		} else if !ok {
+		if f := sound[path]; f.err != nil {
+			return fmt.Errorf("%s: %w", path, f.err)
+		} else if !f.ok {
 			return fault.Usagef(damaged, "%s holds a NaN or an infinite number", path)
 		}
 		seen++
@@ -319,6 +319,27 @@ func (c *Checkpoint) apply(n *model.Network, take func(*tensor.Dense) *tensor.De
 
 // single reports whether a shape is of one element: package tensor does not tell a scalar from a vector of one.
 func single(shape []int) bool { return !slices.ContainsFunc(shape, func(n int) bool { return n != 1 }) }
+
+// finiteness is whether all numbers of a tensor are finite, or why that cannot be told.
+type finiteness struct {
+	ok  bool
+	err error
+}
+
+// finite looks at all weights, on all threads.
+func (c *Checkpoint) finite() map[string]finiteness {
+	paths := slices.Collect(maps.Keys(c.Weights))
+	each := make([]finiteness, len(paths))
+	_ = eachPiece(len(paths), func(i int) error {
+		each[i].ok, each[i].err = finite(c.Weights[paths[i]])
+		return nil
+	})
+	sound := make(map[string]finiteness, len(paths))
+	for i, p := range paths {
+		sound[p] = each[i]
+	}
+	return sound
+}
 
 // finite looks at the exponents, of two float32 at a time: those of a NaN and of infinity are all ones, and the next
 // number up carries into the sign's place.
