@@ -30,27 +30,14 @@ func conv2DTurned(d *Device, c *conv, y, x, w, b device.View, act device.UnOp) {
 	positions, depth := c.n*c.oh*c.ow, c.taps()*c.cg
 	all := panelsFor(l, positions)
 	high := l.Rows(min(all.p, all.wide()))
-	rows := forwardTaps(c.oh, c.h, c.kh, c.p.StrideH, c.p.PadH, c.p.DilH)
-	cols := forwardTaps(c.ow, c.w, c.kw, c.p.StrideW, c.p.PadW, c.p.DilW)
+	rows := extents(forwardTaps(c.oh, c.h, c.kh, c.p.StrideH, c.p.PadH, c.p.DilH), c.kh)
+	cols := extents(forwardTaps(c.ow, c.w, c.kw, c.p.StrideW, c.p.PadW, c.p.DilW), c.kw)
 	d.shared(depth * all.wide() * 4)
 	d.reserve(max(positions*c.cg, high*all.wide()) * 4)
 	pack := phase{n: c.taps(), run: func(t, worker int) {
-		pixels := scratchOf[float32](d, worker, positions*c.cg)
-		clear(pixels)
-		for i, taps := range rows {
-			for _, r := range taps {
-				for j := range cols {
-					for _, k := range cols[j] {
-						if r.k*c.kw+k.k != t {
-							continue
-						}
-						for m := range c.n {
-							copy(pixels[((m*c.oh+i)*c.ow+j)*c.cg:][:c.cg], from[m*c.x[0]+r.at*c.x[1]+k.at*c.x[2]:])
-						}
-					}
-				}
-			}
-		}
+		pixels := scratchOf[float32](d, worker, positions*c.cg) // (row, column, image, channel)
+		r, k := t/c.kw, t%c.kw
+		gatherTaps(l, pixels, from, c.x, c.n, 0, c.oh, c.ow, rows[r:r+1], cols[k:k+1], c.cg, c.cg)
 		panels := sharedOf[float32](d, 0, depth*all.wide())
 		for q := range all.count() {
 			width, many := all.width(q)
@@ -69,7 +56,7 @@ func conv2DTurned(d *Device, c *conv, y, x, w, b device.View, act device.UnOp) {
 			tile.Run(l)
 		}
 		for p := range positions {
-			out := to[p/(c.oh*c.ow)*c.y[0]+p/c.ow%c.oh*c.y[1]+p%c.ow*c.y[2]+o:][:tile.Rows]
+			out := to[p%c.n*c.y[0]+p/(c.n*c.ow)*c.y[1]+p/c.n%c.ow*c.y[2]+o:][:tile.Rows]
 			for r := range out {
 				v := sums[r*tile.CRow+p]
 				if bias != nil {
