@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -54,8 +55,8 @@ func (s span) of(flat device.View, shape []int) device.View {
 	return device.Make(flat.Mem, flat.Type, flat.Off+s.lo, shape...)
 }
 
-// NewStorage allocates a network's memory on dev, filled with zeros: Upload comes next. An error is the device's being
-// out of memory, or a group that does not exist.
+// NewStorage allocates a network's memory on dev, gradients filled with zeros. The rest is what Upload, which comes next,
+// makes of it. An error is the device's being out of memory, or a group that does not exist.
 func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, error) {
 	if o.Type.IsInt() {
 		return nil, fault.Usagef("use f32", "model %s: weights of type %s", net.Name, o.Type)
@@ -102,7 +103,29 @@ func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, er
 			return nil, fmt.Errorf("model %s: %w", net.Name, device.WantedFor(a.what, err))
 		}
 	}
+	if o.Train {
+		dev.Fill(s.G, 0)
+	}
+	s.clearGaps(s.W, s.params)
+	s.clearGaps(s.Run, s.buffers)
 	return s, nil
+}
+
+// clearGaps writes zeros to what of flat lies outside spans. All of it would be written twice, once here and once by Upload:
+// of a large network that takes as long as running it.
+func (s *Storage) clearGaps(flat device.View, spans []span) {
+	if !flat.Valid() {
+		return
+	}
+	spans = append(slices.Clone(spans), span{flat.Len(), flat.Len()})
+	slices.SortFunc(spans, func(a, b span) int { return a.lo - b.lo })
+	end := 0
+	for _, p := range spans {
+		if p.lo > end {
+			s.dev.Fill(flat.Slice(0, end, p.lo-end, 1), 0)
+		}
+		end = p.hi
+	}
 }
 
 func up(n, align int) int { return (n + align - 1) / align * align }
@@ -144,16 +167,14 @@ func (s *Storage) layOut(o StorageOptions) (total, trained int, err error) {
 	return total, trained, nil
 }
 
-// alloc makes a flat array of n zeros.
+// alloc makes a flat array of n elements.
 func (s *Storage) alloc(t device.DType, n int) (device.View, error) {
 	m, err := s.dev.Alloc(max(n*t.Size(), 1))
 	if err != nil {
 		return device.View{}, err
 	}
 	s.mems = append(s.mems, m)
-	v := device.Make(m, t, 0, n)
-	s.dev.Fill(v, 0)
-	return v, nil
+	return device.Make(m, t, 0, n), nil
 }
 
 // Range is where the parameters of group g lie in W, G and every Flat array: elements lo to hi-1, padding included.
@@ -164,7 +185,11 @@ func (s *Storage) Flat() (device.View, error) {
 	if !s.G.Valid() {
 		panic("model.Storage.Flat: this storage is not for training")
 	}
-	return s.alloc(s.G.Type, s.G.Len())
+	v, err := s.alloc(s.G.Type, s.G.Len())
+	if err == nil {
+		s.dev.Fill(v, 0)
+	}
+	return v, err
 }
 
 // Grad is the gradient of the parameter at path, of its shape; false if it is frozen or there is none.

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +55,31 @@ func TestCopyForms(t *testing.T) {
 					require.Equal(t, want, flipped, "%s %s %v, to what is flipped on axis %d", typ, name, dims, axis)
 				}
 			}
+		}
+	}
+}
+
+// What goes to the device comes back, by one thread and by many, up to the last byte and no further.
+func TestTransferInParts(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for _, threads := range []int{1, 2, 5} {
+		d := openTest(t, threads)
+		for _, n := range []int{0, 1, 512<<10 - 1, 512 << 10, 1<<20 + 3, 5<<20 + 4099} {
+			m, err := d.Alloc(n + 2)
+			require.NoError(t, err)
+			all, in := device.Make(m, device.U8, 0, n+2), device.Make(m, device.U8, 1, n)
+			d.Fill(all, 77)
+			want, got := make([]byte, n), make([]byte, n)
+			for i := range want {
+				want[i] = byte(rnd.Uint32())
+			}
+			d.Upload(in, want)
+			require.NoError(t, d.Download(got, in))
+			require.True(t, bytes.Equal(want, got), "%d bytes, %d threads", n, threads)
+			around := make([]byte, n+2)
+			require.NoError(t, d.Download(around, all))
+			require.Equal(t, []byte{77, 77}, []byte{around[0], around[n+1]}, "%d bytes, %d threads", n, threads)
+			m.Free()
 		}
 	}
 }

@@ -252,11 +252,27 @@ func (d *Device) transfer(name string, v device.View, host []byte) (done bool, e
 		clear(host)
 	case d.plan != nil:
 	case up:
-		copy(span(v), host)
+		d.copyBytes(span(v), host)
 	default:
-		copy(host, span(v))
+		d.copyBytes(host, span(v))
 	}
 	return true, nil
+}
+
+// copyBytes copies src to dst, much of it on all threads: memory that is touched for the first time is made then, which
+// takes longer than to copy. A part for each thread, so that no two make the same page.
+func (d *Device) copyBytes(dst, src []byte) {
+	const least = 256 << 10
+	n := len(src)
+	if d.pool.n == 1 || n < 2*least {
+		copy(dst, src)
+		return
+	}
+	part := max(ceil(n, d.pool.n), least)
+	d.pool.run(&phase{ceil(n, part), func(i, _ int) {
+		lo, hi := i*part, min((i+1)*part, n)
+		copy(dst[lo:hi], src[lo:hi])
+	}})
 }
 
 // span is the bytes of a contiguous view.

@@ -358,12 +358,16 @@ func finite(d *tensor.Dense) (bool, error) {
 		return true, nil
 	}
 	carry := exponent &^ (exponent << 1)
-	seen, b := uint64(0), t.Data
+	seen, b, le := uint64(0), t.Data, binary.LittleEndian
+	for ; len(b) >= 32; b = b[32:] {
+		seen |= (le.Uint64(b)&exponent + carry) | (le.Uint64(b[8:])&exponent + carry) |
+			(le.Uint64(b[16:])&exponent + carry) | (le.Uint64(b[24:])&exponent + carry)
+	}
 	for ; len(b) >= 8; b = b[8:] {
-		seen |= binary.LittleEndian.Uint64(b)&exponent + carry
+		seen |= le.Uint64(b)&exponent + carry
 	}
 	if len(b) > 0 {
-		seen |= uint64(binary.LittleEndian.Uint32(b))&exponent + carry
+		seen |= uint64(le.Uint32(b))&exponent + carry
 	}
 	return seen&(exponent<<1&^exponent) == 0, nil
 }

@@ -223,7 +223,7 @@ func TestFinite(t *testing.T) {
 		require.NoError(t, err)
 		return ok
 	}
-	for n := 1; n < 10; n++ {
+	for n := 1; n < 20; n++ {
 		for i := range n {
 			for v, want := range map[float64]bool{0: true, -1: true, math.MaxFloat32: true, -math.MaxFloat32: true, math.SmallestNonzeroFloat32: true, math.Inf(1): false, math.Inf(-1): false, math.NaN(): false} {
 				x, y := make([]float32, n), make([]float64, n)
