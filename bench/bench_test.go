@@ -59,6 +59,7 @@ func benchmark(b *testing.B, name string) {
 }
 
 func BenchmarkMatMul(b *testing.B)    { benchmark(b, "matmul") }
+func BenchmarkLinear(b *testing.B)    { benchmark(b, "linear") }
 func BenchmarkConv2D(b *testing.B)    { benchmark(b, "conv2d") }
 func BenchmarkPass(b *testing.B)      { benchmark(b, "passes") }
 func BenchmarkStep(b *testing.B)      { benchmark(b, "steps") }

@@ -58,7 +58,7 @@ func winogradOff() (off bool, why string) {
 }
 
 // winograd is the scheme that serves the convolution, or a gradient, best if images of h x w are cut into tiles; nil: the sum
-// over taps does. It is chosen by shape alone. Gradients in bf16 may be coarse: what they gain in noise is little beside what
+// over taps does. It is chosen by shape, precision and instruction set alone. Gradients in bf16 may be coarse: what they gain in noise is little beside what
 // they have from the choice of the batch. Where the matrix unit takes the sum over taps, in parts, that is unitGain times as fast.
 func (c *conv) winograd(d *Device, t device.DType, h, w int, grad, unit bool) (best *scheme) {
 	p := &c.p

@@ -10,7 +10,7 @@ import "time"
 // key, and def a default that depends on the name. Defaults are Default's.
 type Config struct {
 	Seed      uint64  `yaml:"seed" doc:"Initial weights, order, split, augmentation and dropout follow from it."`
-	Device    string  `yaml:"device" doc:"Where to compute: auto (the first that works), cpu, or cuda:N."`
+	Device    string  `yaml:"device" doc:"Where to compute: auto (the first that works), cpu, cuda or cuda:N."`
 	Threads   int     `yaml:"threads" min:"0" doc:"Threads of a CPU device; 0 takes all. Results do not depend on it."`
 	Precision string  `yaml:"precision" one:"f32,tf32,bf16,f16,f64" doc:"Type of activations and of the weights they are computed with. tf32: f32, products of which a GPU may round to 10 bits. bf16 and f16: weights are updated and stored in f32, statistics and losses are f32. On a CPU bf16 is about the factors of products alone, all else is f32, and f16 is slow."`
 	Data      Data    `yaml:"data"`

@@ -36,7 +36,8 @@ func ParseSet(arg string) (Setting, error) {
 }
 
 // reserved are variables with the prefix of configuration that mean something else.
-var reserved = []string{"ACUMEN_SIMD", "ACUMEN_WINOGRAD", "ACUMEN_CUBLAS", "ACUMEN_BENCH_CACHE", "ACUMEN_CUDA_CACHE", "ACUMEN_CUDA_FETCH"}
+var reserved = []string{"ACUMEN_SIMD", "ACUMEN_WINOGRAD", "ACUMEN_CUBLAS", "ACUMEN_BENCH_CACHE", "ACUMEN_CUDA_CACHE", "ACUMEN_CUDA_FETCH",
+	"ACUMEN_CONTAINER_WORK"}
 
 // Load puts a configuration together: defaults, then the file (nil: none), then the variables ACUMEN_*, then settings,
 // of which the last of a key counts. A setting of a whole section takes the place of all that was written below it; a
