@@ -124,8 +124,8 @@ func conv2D[T float](d *Device, y, x, w, b device.View, p device.Conv2D, act dev
 		conv2DDepthwise[T](d, c, y, x, w, b, act)
 		return
 	}
-	if c.turned(d, x.Type) {
-		conv2DTurned(d, &c, y, x, w, b, act)
+	if c.fewPositions(d, x.Type) {
+		conv2DFewPositions(d, &c, y, x, w, b, act)
 		return
 	}
 	if s := c.winograd(d, x.Type, c.oh, c.ow, false, c.unitServes(c.cg, c.og)); s != nil {

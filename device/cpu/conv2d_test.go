@@ -50,8 +50,11 @@ var convCases = []convCase{
 	{1, 6, 7, 2, 512, 3, 3, conv2DOf(1, 0, 1, 1)},  // the gradient's pixels would crowd in a cache
 	{2, 33, 12, 3, 19, 3, 3, conv2DOf(2, 0, 1, 1)},
 	{2, 10, 12, 6, 40, 3, 3, conv2DOf(2, 2, 2, 2)},
-	{3, 9, 8, 3, 1, 5, 5, conv2DOf(1, 2, 1, 1)},    // panels along the taps: they are gathered
-	{1, 4, 4, 60, 490, 3, 3, conv2DOf(1, 1, 1, 1)}, // from here on to few positions
+	{3, 9, 8, 3, 1, 5, 5, conv2DOf(1, 2, 1, 1)},                                                          // panels along the taps: they are gathered
+	{1, 1, 8, 64, 64, 1, 1, device.Conv2D{StrideH: 2, StrideW: 1, PadH: 1, DilH: 1, DilW: 1, Groups: 1}}, // windows are all wholly in the padding
+	{15, 1, 13, 70, 26, 1, 5, device.Conv2D{StrideH: 2, StrideW: 2, PadH: 3, PadW: 2, DilH: 2, DilW: 2, Groups: 1}},
+	{1, 2, 3, 60, 490, 3, 3, conv2DOf(1, 1, 1, 1)}, // from here on to few positions
+	{1, 4, 4, 60, 490, 3, 3, conv2DOf(1, 1, 1, 1)},
 	{2, 5, 6, 67, 450, 3, 3, device.Conv2D{StrideH: 2, StrideW: 1, PadH: 1, PadW: 2, DilH: 1, DilW: 2, Groups: 1}},
 	{1, 7, 8, 520, 510, 1, 1, conv2DOf(1, 0, 1, 1)},
 }

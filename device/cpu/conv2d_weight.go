@@ -299,7 +299,7 @@ func (g *weightGrad[T]) tiles(tile *simd.Tile[T], worker int, to []T, q, cols, n
 		}
 		for from := 0; from < cols; from += g.vec.p {
 			tile.Width, tile.Cols = g.vec.width(q + from/g.vec.p)
-			tile.B, tile.C = b[from:], to[at+from:]
+			tile.B, tile.C = b[min(from, len(b)):], to[at+from:] // without b the kernel meets nothing of the picture
 			tile.Run(g.level)
 		}
 	}

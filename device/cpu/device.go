@@ -62,6 +62,7 @@ type Device struct {
 	perWorker []scratch
 	common    scratch // of all
 	tickets   []*ticket
+	copying   byteCopy
 	bf16      bool  // products round their factors, see BF16Products
 	plan      *plan // nil: memory is there, and calls compute
 
@@ -77,7 +78,9 @@ func Open(o device.Options) *Device {
 		n = runtime.GOMAXPROCS(0)
 	}
 	off, _ := winogradOff()
-	return &Device{pool: newPool(n), perWorker: make([]scratch, n), mems: map[*memory]struct{}{}, noWinograd: off}
+	d := &Device{pool: newPool(n), perWorker: make([]scratch, n), mems: map[*memory]struct{}{}, noWinograd: off}
+	d.copying.phase.run = d.copying.run
+	return d
 }
 
 // Name is "cpu".

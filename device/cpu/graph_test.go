@@ -74,11 +74,15 @@ func TestReplayAllocatesNothing(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer g.Close()
-	host := make([]byte, row.Bytes())
+	host, large := make([]byte, row.Bytes()), r.zeros(device.U8, 1<<20)
+	many := make([]byte, large.Bytes()) // which all threads copy
 	assert.Zero(t, mallocs(2, func() {
 		g.Launch()
 		ticket := d.Fetch(row)
 		require.NoError(t, ticket.Wait(host))
+		d.Upload(large, many)
+		ticket = d.Fetch(large)
+		require.NoError(t, ticket.Wait(many))
 	}))
 	require.NoError(t, d.Sync())
 }

@@ -13,7 +13,7 @@ import (
 
 // eachSplitLevel runs f with the matrix unit, where there is one, and with its definition in Go.
 func eachSplitLevel(t *testing.T, f func(t *testing.T)) {
-	for name, disable := range map[string]func() func(){"unit": func() func() { return func() {} }, "avx512": simd.DisableMatrixUnit, "avx2": simd.DisableDots, "generic": simd.DisableAll} {
+	for name, disable := range map[string]func() func(){"unit": func() func() { return func() {} }, "avx512": simd.DisableMatrixUnit, "avx2": simd.DisableAVX512, "generic": simd.DisableAll} {
 		t.Run(name, func(t *testing.T) {
 			defer disable()()
 			if name == "unit" && !simd.MatrixUnit() {

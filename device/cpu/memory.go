@@ -259,8 +259,15 @@ func (d *Device) transfer(name string, v device.View, host []byte) (done bool, e
 	return true, nil
 }
 
+// byteCopy is a copy that threads share. A device has one, so that none allocates.
+type byteCopy struct {
+	dst, src []byte
+	part     int // bytes of a part
+	phase    phase
+}
+
 // copyBytes copies src to dst, much of it on all threads: memory that is touched for the first time is made then, which
-// takes longer than to copy. A part for each thread, so that no two make the same page.
+// takes longer than to copy. A part for each thread, so that few pages are touched by two.
 func (d *Device) copyBytes(dst, src []byte) {
 	const least = 256 << 10
 	n := len(src)
@@ -268,11 +275,16 @@ func (d *Device) copyBytes(dst, src []byte) {
 		copy(dst, src)
 		return
 	}
-	part := max(ceil(n, d.pool.n), least)
-	d.pool.run(&phase{ceil(n, part), func(i, _ int) {
-		lo, hi := i*part, min((i+1)*part, n)
-		copy(dst[lo:hi], src[lo:hi])
-	}})
+	c := &d.copying
+	c.dst, c.src, c.part = dst, src, max(ceil(n, d.pool.n), least)
+	c.phase.n = ceil(n, c.part)
+	d.pool.run(&c.phase)
+	c.dst, c.src = nil, nil
+}
+
+func (c *byteCopy) run(part, _ int) {
+	lo, hi := part*c.part, min((part+1)*c.part, len(c.src))
+	copy(c.dst[lo:hi], c.src[lo:hi])
 }
 
 // span is the bytes of a contiguous view.

@@ -59,12 +59,7 @@ func packPairs[T float](l simd.Level, to, from []T, off, rs, cs, k, cols, width 
 		}
 	default:
 		for i := 0; i < k; i += 2 {
-			clear(temp[:2*cols])
-			for j := range 2 * cols {
-				if i+j/cols < k {
-					temp[j] = src[off+(i+j/cols)*rs+j%cols*cs]
-				}
-			}
+			twoRows(temp, src, off+i*rs, rs, cs, k-i, cols)
 			simd.ZipRows(l, dst[i/2*width:], temp, temp[cols:], 1, cols, width, cols)
 		}
 	}
@@ -97,13 +92,18 @@ func packSplit[T float](l simd.Level, to, from []T, off, rs, cs, k, cols, width,
 		}
 	default:
 		for i := 0; i < k; i += 2 {
-			clear(temp[:2*cols])
-			for j := range 2 * cols {
-				if i+j/cols < k {
-					temp[j] = src[off+(i+j/cols)*rs+j%cols*cs]
-				}
-			}
+			twoRows(temp, src, off+i*rs, rs, cs, k-i, cols)
 			simd.ZipSplitRows(l, dst[i/2*width:], temp, temp[cols:], 1, cols, width, cols, plane)
+		}
+	}
+}
+
+// twoRows brings two rows of cols numbers together that lie anyhow; of the second there are zeros if k is 1.
+func twoRows(to, from []float32, off, rs, cs, k, cols int) {
+	clear(to[:2*cols])
+	for i := range min(k, 2) {
+		for j := range cols {
+			to[i*cols+j] = from[off+i*rs+j*cs]
 		}
 	}
 }

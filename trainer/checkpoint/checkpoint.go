@@ -274,7 +274,7 @@ func (c *Checkpoint) Apply(n *model.Network) error {
 
 func (c *Checkpoint) apply(n *model.Network, take func(*tensor.Dense) *tensor.Dense) error {
 	const hint = "give the checkpoint of a run of the same model, or start a new run"
-	seen, sound := 0, c.finite()
+	seen, sound := 0, c.finiteWeights()
 	check := func(path string, shape []int) error {
 		d := c.Weights[path]
 		if d == nil {
@@ -326,9 +326,9 @@ type finiteness struct {
 	err error
 }
 
-// finite looks at all weights, on all threads.
-func (c *Checkpoint) finite() map[string]finiteness {
-	paths := slices.Collect(maps.Keys(c.Weights))
+// finiteWeights looks at all weights that are there, on all threads.
+func (c *Checkpoint) finiteWeights() map[string]finiteness {
+	paths := slices.DeleteFunc(slices.Collect(maps.Keys(c.Weights)), func(path string) bool { return c.Weights[path] == nil })
 	each := make([]finiteness, len(paths))
 	_ = eachPiece(len(paths), func(i int) error {
 		each[i].ok, each[i].err = finite(c.Weights[paths[i]])

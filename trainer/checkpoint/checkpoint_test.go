@@ -167,6 +167,9 @@ func TestNetwork(t *testing.T) {
 		assert.NotEmpty(t, fault.HintOf(err))
 		assert.Equal(t, untouched.Data(), other.Params()[0].Value.Data())
 	}
+	c = of(n)
+	c.Weights[last] = nil
+	assert.ErrorContains(t, c.Apply(other), "it has no "+last)
 	_, err = func() (*model.Network, error) { c := of(n); c.Meta.Model = "no such"; return c.Network() }()
 	assert.Error(t, err)
 }

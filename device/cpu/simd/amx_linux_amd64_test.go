@@ -38,6 +38,17 @@ func TestMatrixUnitOffsets(t *testing.T) {
 	}
 }
 
+// The kernels sum the products of parts that their definition does, in its order.
+func TestMatrixUnitPartProducts(t *testing.T) {
+	source, err := os.ReadFile("_gen/amx.go")
+	require.NoError(t, err)
+	var list []string
+	for _, p := range partProducts {
+		list = append(list, fmt.Sprintf("{%d, %d}", p[0], p[1]))
+	}
+	require.Contains(t, string(source), "{"+strings.Join(list, ", ")+"}")
+}
+
 func needMatrixUnit(t testing.TB) {
 	if !MatrixUnit() {
 		t.Skip("this processor has no matrix unit for bf16, or ACUMEN_SIMD leaves it out")

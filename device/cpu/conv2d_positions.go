@@ -10,17 +10,17 @@ import (
 // of tiles: channels of y. What comes out lies the other way round, and is little. Sums are those of a correlation, in its order.
 
 const (
-	turnedMost  = 64      // positions
-	turnedLeast = 1 << 18 // weights that are worth it
+	positionsMost    = 64      // positions
+	positionsWeights = 1 << 18 // weights that are worth it
 )
 
-// turned reports whether the convolution is one to few positions.
-func (c *conv) turned(d *Device, t device.DType) bool {
-	return t == device.F32 && !d.bf16 && c.groups == 1 && c.n*c.oh*c.ow <= turnedMost && c.taps()*c.cg*c.og >= turnedLeast
+// fewPositions reports whether the convolution is one to few positions.
+func (c *conv) fewPositions(d *Device, t device.DType) bool {
+	return t == device.F32 && !d.bf16 && c.groups == 1 && c.n*c.oh*c.ow <= positionsMost && c.taps()*c.cg*c.og >= positionsWeights
 }
 
-// conv2DTurned is Conv2D.
-func conv2DTurned(d *Device, c *conv, y, x, w, b device.View, act device.UnOp) {
+// conv2DFewPositions is Conv2D.
+func conv2DFewPositions(d *Device, c *conv, y, x, w, b device.View, act device.UnOp) {
 	l := simd.Active()
 	from, weights, to := slice[float32](x), slice[float32](w), slice[float32](y)
 	var bias []float32
