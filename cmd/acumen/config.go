@@ -18,7 +18,7 @@ import (
 
 // ownFlags are flags that set one key each.
 var ownFlags = []struct{ name, key, value, usage string }{
-	{"device", "device", "NAME", "where to compute: auto, cpu, cuda:N"},
+	{"device", "device", "NAME", "where to compute: auto, cpu, cuda, cuda:N"},
 	{"threads", "threads", "N", "threads of the CPU; 0 takes all"},
 	{"seed", "seed", "N", "seed of initial weights, order and augmentation"},
 	{"data-dir", "data.dir", "DIR", "the folder with the data"},
