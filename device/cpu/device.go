@@ -79,7 +79,7 @@ func Open(o device.Options) *Device {
 	}
 	off, _ := winogradOff()
 	d := &Device{pool: newPool(n), perWorker: make([]scratch, n), mems: map[*memory]struct{}{}, noWinograd: off}
-	d.copying.phase.run = d.copying.run
+	d.copying.phase = phase{n, d.copying.run}
 	return d
 }
 

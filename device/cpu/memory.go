@@ -259,10 +259,11 @@ func (d *Device) transfer(name string, v device.View, host []byte) (done bool, e
 	return true, nil
 }
 
-// byteCopy is a copy that threads share. A device has one, so that none allocates.
+// byteCopy is a copy that threads share. A device has one, so that none allocates. Its phase has as many parts as there are
+// threads, always: a worker that is late may still look at how many there were.
 type byteCopy struct {
 	dst, src []byte
-	part     int // bytes of a part
+	part     int // bytes of a part; the last ones may be empty
 	phase    phase
 }
 
@@ -277,13 +278,12 @@ func (d *Device) copyBytes(dst, src []byte) {
 	}
 	c := &d.copying
 	c.dst, c.src, c.part = dst, src, max(ceil(n, d.pool.n), least)
-	c.phase.n = ceil(n, c.part)
 	d.pool.run(&c.phase)
 	c.dst, c.src = nil, nil
 }
 
 func (c *byteCopy) run(part, _ int) {
-	lo, hi := part*c.part, min((part+1)*c.part, len(c.src))
+	lo, hi := min(part*c.part, len(c.src)), min((part+1)*c.part, len(c.src))
 	copy(c.dst[lo:hi], c.src[lo:hi])
 }
 
