@@ -184,11 +184,10 @@ func TestStorageGaps(t *testing.T) {
 			for _, b := range net.Buffers() {
 				mark(buffers, tape.Bound(b.Buffer))
 			}
-			all := func(n int) []bool { return make([]bool, n) }
 			for what, a := range map[string]struct {
 				v    device.View
 				used []bool
-			}{"weights": {s.W, params}, "half": {s.Half, params}, "statistics": {s.Run, buffers}, "next": {s.Next, buffers}, "gradients": {s.G, all(len(params))}} {
+			}{"weights": {s.W, params}, "half": {s.Half, params}, "statistics": {s.Run, buffers}, "next": {s.Next, buffers}, "gradients": {s.G, make([]bool, len(params))}} {
 				if !a.v.Valid() {
 					continue
 				}

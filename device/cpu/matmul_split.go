@@ -4,7 +4,7 @@ import "github.com/acumen-ml/acumen/device/cpu/simd"
 
 // Where there is a matrix unit for bf16, products of f32 numbers are sums of products of their parts, see simd.SplitRows and ADR 0015:
 // with six of nine, sums of many products err no more than those of f32 products do, in less time. A single product may be off by
-// two units of its last place instead of half of one.
+// 2^-22 of itself, where one of f32 numbers is by 2^-24.
 
 // splitProduct is a matrix product y = a b + beta y that is computed so. A part splits its rows of a for itself, a block of k after the
 // other, and they stay in its second-level cache while panels of b pass by, which are split beforehand for all parts. In a such a block
