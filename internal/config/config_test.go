@@ -83,8 +83,9 @@ func TestLayers(t *testing.T) {
 	t.Setenv("ACUMEN_DATA_MEAN", "[0.25]")
 	t.Setenv("ACUMEN_DATA_STD", "[0.5]")
 	t.Setenv("ACUMEN_SIMD", "off")
-	t.Setenv("ACUMEN_BENCH_CACHE", "/somewhere") // of make bench
-	t.Setenv("ACUMEN_CUDA_CACHE", "/somewhere")  // of make cuda
+	t.Setenv("ACUMEN_BENCH_CACHE", "/somewhere")    // of make bench
+	t.Setenv("ACUMEN_CUDA_CACHE", "/somewhere")     // of make cuda
+	t.Setenv("ACUMEN_CONTAINER_WORK", "/somewhere") // of the container's test
 	t.Setenv("ACUMEN_CUBLAS", "off")
 	c, err := Load(&File{"x.yaml", []byte(file)}, []Setting{{Key: "trainer.batch", Value: "16"}, {Key: "trainer.batch", Value: "8"}, {Key: "threads", Value: "3", Label: "--threads"}})
 	require.NoError(t, err)
