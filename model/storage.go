@@ -20,6 +20,9 @@ type StorageOptions struct {
 	Train bool
 	// Groups is the number of parameter groups, at least 1; 0 means 1.
 	Groups int
+	// Borrow leaves the weights where the host has them, if Train is false, the type is f32 and the device computes in the
+	// host's memory; else it says nothing. W is the zero View then. From Upload to Close the values must not change.
+	Borrow bool
 	// Group is the group of each parameter; under 0 it is frozen, as is one whose Frozen is set. Nil: all in group 0.
 	Group func(path string, p *Param) int
 }
@@ -28,7 +31,7 @@ type StorageOptions struct {
 // last; a parameter starts on 256 bytes and what lies between two is 0, so that sums and largest values over a whole
 // array are right.
 type Storage struct {
-	// W is all parameters, rank 1, f64 in f64 networks, else f32.
+	// W is all parameters, rank 1, f64 in f64 networks, else f32; the zero View if they are borrowed.
 	W device.View
 	// Half is W rounded to f16 or bf16, which is what forward and backward read; the zero View in f32 and f64 networks.
 	// Params that are Full are read from W all the same.
@@ -41,12 +44,16 @@ type Storage struct {
 
 	dev     device.Device
 	net     *Network
-	groups  []span // in elements of W
-	params  []span // by index in net.Params()
+	acc     device.DType // of W, G, Run and Next
+	groups  []span       // in elements of W
+	params  []span       // by index in net.Params()
 	frozen  []bool
 	index   map[string]int // of a parameter by path
 	buffers []span
 	mems    []device.Memory
+
+	lender   lender          // nil: the weights are in W
+	borrowed []device.Memory // by index in net.Params(), from Upload on
 }
 
 type span struct{ lo, hi int }
@@ -63,15 +70,15 @@ func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, er
 	}
 	s := &Storage{dev: dev, net: net, groups: make([]span, max(o.Groups, 1)), params: make([]span, len(net.params)),
 		frozen: make([]bool, len(net.params)), index: map[string]int{}}
-	acc, half := device.F32, o.Type.Size() == 2
-	if o.Type == device.F64 {
-		acc = device.F64
+	half := o.Type.Size() == 2
+	if s.acc = device.F32; o.Type == device.F64 {
+		s.acc = device.F64
 	}
 	total, trained, err := s.layOut(o)
 	if err != nil {
 		return nil, err
 	}
-	align := device.Align / acc.Size()
+	align := device.Align / s.acc.Size()
 	stats := 0
 	for _, b := range net.buffers {
 		n := elements(b.Shape)
@@ -84,17 +91,23 @@ func NewStorage(dev device.Device, net *Network, o StorageOptions) (*Storage, er
 		n    int
 		what string
 	}
-	arrays := []array{{&s.W, acc, total, "weights"}}
+	var arrays []array
+	if o.Borrow && !o.Train && o.Type == device.F32 {
+		s.lender, _ = device.As[lender](dev)
+	}
+	if s.lender == nil {
+		arrays = append(arrays, array{&s.W, s.acc, total, "weights"})
+	}
 	if half {
 		arrays = append(arrays, array{&s.Half, o.Type, total, "weights in " + o.Type.String()})
 	}
 	if o.Train {
-		arrays = append(arrays, array{&s.G, acc, trained, "gradients"})
+		arrays = append(arrays, array{&s.G, s.acc, trained, "gradients"})
 	}
 	if stats > 0 {
-		arrays = append(arrays, array{&s.Run, acc, stats, "running statistics"})
+		arrays = append(arrays, array{&s.Run, s.acc, stats, "running statistics"})
 		if o.Train {
-			arrays = append(arrays, array{&s.Next, acc, stats, "running statistics"})
+			arrays = append(arrays, array{&s.Next, s.acc, stats, "running statistics"})
 		}
 	}
 	for _, a := range arrays {
@@ -240,22 +253,27 @@ func (s *Storage) Set(flat device.View, path string, x *tensor.Dense) error {
 	return nil
 }
 
-// Upload writes the host values of all parameters and buffers to W, Half, Run and Next. After an error those are as before.
+// Upload writes the host values of all parameters and buffers to W, Half, Run and Next, or borrows those of parameters. After
+// an error all is as before.
 func (s *Storage) Upload() error {
 	params, buffers := make([][]byte, len(s.params)), make([][]byte, len(s.buffers))
 	var err error
 	for i, p := range s.net.params {
-		if params[i], err = hostBytes(p.Value, p.Shape, s.W.Type); err != nil {
+		if params[i], err = hostBytes(p.Value, p.Shape, s.acc); err != nil {
 			return fmt.Errorf("model %s: parameter %s: %w", s.net.Name, p.Path, err)
 		}
 	}
 	for i, b := range s.net.buffers {
-		if buffers[i], err = hostBytes(b.Value, b.Shape, s.Run.Type); err != nil {
+		if buffers[i], err = hostBytes(b.Value, b.Shape, s.acc); err != nil {
 			return fmt.Errorf("model %s: buffer %s: %w", s.net.Name, b.Path, err)
 		}
 	}
-	for i, b := range params { // each by itself: one array of all would be another copy of the network
-		s.dev.Upload(s.params[i].of(s.W, s.net.params[i].Shape), b)
+	if s.lender != nil {
+		s.borrow(params)
+	} else {
+		for i, b := range params { // each by itself: one array of all would be another copy of the network
+			s.dev.Upload(s.params[i].of(s.W, s.net.params[i].Shape), b)
+		}
 	}
 	for i, b := range buffers {
 		s.dev.Upload(s.buffers[i].of(s.Run, s.net.buffers[i].Shape), b)
@@ -272,24 +290,33 @@ func (s *Storage) Upload() error {
 // Download waits for the device and gives all parameters and buffers new host values, float64 from f64, else float32.
 // Tensors that were their values before stay as they are.
 func (s *Storage) Download() error {
-	all := make([]byte, s.W.Bytes())
-	if err := s.dev.Download(all, s.W); err != nil {
+	all, err := s.download(s.W)
+	if err != nil {
 		return err
 	}
-	var run []byte
-	if s.Run.Valid() {
-		run = make([]byte, s.Run.Bytes())
-		if err := s.dev.Download(run, s.Run); err != nil {
-			return err
+	run, err := s.download(s.Run)
+	if err != nil {
+		return err
+	}
+	size := s.acc.Size()
+	for i, p := range s.net.params {
+		if s.W.Valid() { // else p has them
+			p.Value = hostDense(all[size*s.params[i].lo:], p.Shape, s.acc)
 		}
 	}
-	for i, p := range s.net.params {
-		p.Value = hostDense(all[s.params[i].lo*s.W.Type.Size():], p.Shape, s.W.Type)
-	}
 	for i, b := range s.net.buffers {
-		b.Value = hostDense(run[s.buffers[i].lo*s.Run.Type.Size():], b.Shape, s.Run.Type)
+		b.Value = hostDense(run[size*s.buffers[i].lo:], b.Shape, s.acc)
 	}
 	return nil
+}
+
+// download reads a flat array that there may be.
+func (s *Storage) download(flat device.View) ([]byte, error) {
+	if !flat.Valid() {
+		return nil, nil
+	}
+	b := make([]byte, flat.Bytes())
+	return b, s.dev.Download(b, flat)
 }
 
 // nextOf is the key under which a tape has the next value of a buffer, and keys of Params and Buffers are themselves.
@@ -298,11 +325,7 @@ type nextOf struct{ *Buffer }
 // Bind makes the network's modules find this storage when they run on tape.
 func (s *Storage) Bind(tape *ops.Tape) {
 	for i, p := range s.net.params {
-		from := s.W
-		if s.Half.Valid() && !p.Full {
-			from = s.Half
-		}
-		w := s.params[i].of(from, p.Shape)
+		w := s.weight(i)
 		if s.frozen[i] || !s.G.Valid() {
 			tape.Bind(p.Param, ops.Leaf(w))
 		} else {
@@ -317,6 +340,18 @@ func (s *Storage) Bind(tape *ops.Tape) {
 		}
 		tape.Bind(nextOf{b.Buffer}, ops.Leaf(next))
 	}
+}
+
+// weight is the parameter of index i in net.Params(), as forward reads it.
+func (s *Storage) weight(i int) device.View {
+	p := s.net.params[i]
+	switch {
+	case s.lender != nil:
+		return device.Make(s.borrowed[i], s.acc, 0, p.Shape...)
+	case s.Half.Valid() && !p.Full:
+		return s.params[i].of(s.Half, p.Shape)
+	}
+	return s.params[i].of(s.W, p.Shape)
 }
 
 // Refresh rounds the trained parameters to half precision again, in one pass: whoever has changed W calls it. In f32 and
@@ -337,7 +372,7 @@ func (s *Storage) Commit(t *ops.Tape, ok device.View) {
 	t.Dev.Copy(s.Next, s.Run)
 }
 
-// Bytes is the device memory in use, Flat arrays included.
+// Bytes is the device memory in use, Flat arrays included, what is borrowed not.
 func (s *Storage) Bytes() int {
 	n := 0
 	for _, m := range s.mems {
@@ -346,10 +381,11 @@ func (s *Storage) Bytes() int {
 	return n
 }
 
-// Close frees the memory.
+// Close frees the memory, and gives back what is borrowed.
 func (s *Storage) Close() {
 	for _, m := range s.mems {
 		m.Free()
 	}
 	s.mems = nil
+	s.giveBack()
 }

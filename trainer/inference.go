@@ -45,7 +45,8 @@ type pass struct {
 	evaluate bool
 }
 
-// NewInference puts the weights of net, which must have values, on dev.
+// NewInference puts the weights of net, which must have values, on dev. The CPU reads f32 weights where they are: until
+// Close nobody may change the values of net's parameters.
 func NewInference(dev device.Device, net *model.Network, o InferenceOptions) (*Inference, error) {
 	orDefault(&o.Batch, 64)
 	orDefault(&o.Loss.Name, "cross_entropy")
@@ -64,7 +65,7 @@ func NewInference(dev device.Device, net *model.Network, o InferenceOptions) (*I
 }
 
 func (i *Inference) setup() (err error) {
-	if i.store, err = model.NewStorage(i.dev, i.net, model.StorageOptions{Type: i.math.typ}); err != nil {
+	if i.store, err = model.NewStorage(i.dev, i.net, model.StorageOptions{Type: i.math.typ, Borrow: true}); err != nil {
 		return err
 	}
 	if err = i.store.Upload(); err != nil {

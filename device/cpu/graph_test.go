@@ -153,3 +153,50 @@ func TestOpenSaysThreads(t *testing.T) {
 	assert.Contains(t, openTest(t, 3).Describe(), "3 threads")
 	assert.Len(t, openTest(t, 0).perWorker, runtime.GOMAXPROCS(0))
 }
+
+// Borrowed memory may begin anywhere between two elements; what is computed from it is the same. It is not counted.
+func TestBorrow(t *testing.T) {
+	r := newRig(t, 2)
+	const n, k, o = 5, 67, 33
+	numbers := func(i int) float64 { return float64(i*7919%1013)/512 - 1 }
+	x, own := r.with(device.F32, numbers, n, k), r.with(device.F32, numbers, o, k)
+	picture, want, got := r.with(device.F32, numbers, 2, 8, 8, 32), r.zeros(device.F32, n, o), r.zeros(device.F32, n, o)
+	kernel := r.with(device.F32, numbers, 48, 3, 3, 32)
+	want2, got2 := r.zeros(device.F32, 2, 8, 8, 48), r.zeros(device.F32, 2, 8, 8, 48)
+	conv := device.Conv2D{StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, DilH: 1, DilW: 1, Groups: 1}
+	live := r.d.live
+	for skew := 4; skew < 64; skew += 12 {
+		borrow := func(v device.View) device.View {
+			b := aligned(v.Bytes() + skew)[skew:]
+			copy(b, span(v))
+			m := r.d.Borrow(b)
+			t.Cleanup(m.Free)
+			assert.Equal(t, v.Bytes(), m.Bytes())
+			return device.Make(m, v.Type, 0, v.Shape()...)
+		}
+		r.d.MatMul(want, x, own.T(), 1, 0)
+		r.d.MatMul(got, x, borrow(own).T(), 1, 0)
+		assert.Equal(t, span(want), span(got), "%d bytes", skew)
+		require.True(t, r.d.Conv2D(want2, picture, kernel, device.View{}, conv, device.Identity))
+		require.True(t, r.d.Conv2D(got2, picture, borrow(kernel), device.View{}, conv, device.Identity))
+		assert.Equal(t, span(want2), span(got2), "%d bytes", skew)
+	}
+	assert.Equal(t, live, r.d.live)
+
+	host := []byte{0, 0, 128, 63} // 1 as f32
+	m := r.d.Borrow(host)
+	v := device.Make(m, device.F32, 0, 1)
+	r.d.Fill(v, 2)
+	assert.Equal(t, []byte{0, 0, 0, 64}, host)
+	m.Free()
+	assert.PanicsWithValue(t, "cpu: use of freed memory", func() { r.d.Fill(v, 0) })
+	m.Free()
+	assert.ErrorContains(t, r.d.Sync(), "freed twice")
+	assert.Equal(t, live, r.d.live)
+
+	twin, err := r.d.Twin()
+	require.NoError(t, err)
+	twin.Limit(0)
+	twin.(plannedDevice).Borrow(host).Free()
+	require.NoError(t, twin.Close())
+}

@@ -22,6 +22,8 @@ type memory struct {
 	freed   bool   // Free was called
 	gone    bool   // by Free or by Close
 	release func() // gives data back, if it is not the collector's
+	// borrowed memory is another's, and not counted.
+	borrowed bool
 }
 
 // aligned is n bytes of zeros on a cache line.
@@ -66,6 +68,17 @@ func (d *Device) Alloc(bytes int) (device.Memory, error) {
 	return m, nil
 }
 
+// Borrow makes bytes of the host's memory, aligned for what they hold, a Memory of this device, which reads and writes
+// them where they lie: they must be there, and are the device's, until its Free. They are not counted.
+func (d *Device) Borrow(host []byte) device.Memory {
+	if d.plan != nil {
+		return &imaginary{d: d, size: len(host), borrowed: true}
+	}
+	m := &memory{d: d, data: host, size: len(host), borrowed: true}
+	d.mems[m] = struct{}{}
+	return m
+}
+
 // available is how much memory the system says can be had, where it says so.
 func available() (int, bool) {
 	b, err := os.ReadFile("/proc/meminfo")
@@ -93,7 +106,9 @@ func (m *memory) Free() {
 		m.d.fail(errors.New("cpu: memory freed twice"))
 	default:
 		m.freed = true
-		m.d.live -= m.size
+		if !m.borrowed {
+			m.d.live -= m.size
+		}
 		m.drop()
 	}
 }

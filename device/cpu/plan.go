@@ -29,8 +29,9 @@ func (d plannedDevice) Own() int { return 0 }
 
 // imaginary is memory that is not there: to kernels it is as that of dry runs.
 type imaginary struct {
-	d    *Device
-	size int
+	d        *Device
+	size     int
+	borrowed bool
 }
 
 func (p *plan) alloc(d *Device, bytes int) (device.Memory, error) {
@@ -38,11 +39,15 @@ func (p *plan) alloc(d *Device, bytes int) (device.Memory, error) {
 		return nil, &device.OutOfMemory{Device: "cpu", Asked: bytes, Held: d.live, Free: free}
 	}
 	d.live += bytes
-	return &imaginary{d, bytes}, nil
+	return &imaginary{d: d, size: bytes}, nil
 }
 
 // Bytes is the size.
 func (m *imaginary) Bytes() int { return m.size }
 
 // Free gives the memory back.
-func (m *imaginary) Free() { m.d.live -= m.size }
+func (m *imaginary) Free() {
+	if !m.borrowed {
+		m.d.live -= m.size
+	}
+}

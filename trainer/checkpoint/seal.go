@@ -170,6 +170,7 @@ func readData(r io.ReaderAt, x *safetensors.Index, version int, spans [][2]int64
 		}
 		lo, hi := int64(i)*length, min(int64(i+1)*length, x.Size)
 		b := all.of([2]int64{lo, hi})
+		populate(b)
 		if k, err := r.ReadAt(b, x.Start+lo); k < len(b) {
 			return unreadable(x.Start+lo+int64(k), err)
 		}
