@@ -183,7 +183,7 @@ func TestBorrow(t *testing.T) {
 	}
 	assert.Equal(t, live, r.d.live)
 
-	host := []byte{0, 0, 128, 63} // 1 as f32
+	host := append(aligned(4)[:0], 0, 0, 128, 63) // 1 as f32
 	m := r.d.Borrow(host)
 	v := device.Make(m, device.F32, 0, 1)
 	r.d.Fill(v, 2)
