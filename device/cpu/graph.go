@@ -12,6 +12,8 @@ type graph struct {
 	d      *Device
 	phases []phase
 	mems   []*memory // what the phases read and write
+
+	launched bool
 }
 
 func (g *graph) uses(views []device.View) {
@@ -69,7 +71,11 @@ func (g *graph) Launch() {
 	}
 	for _, m := range g.mems {
 		m.check()
+		if g.launched {
+			m.enlarge()
+		}
 	}
+	g.launched = true
 	for i := range g.phases {
 		if d.failed() != nil { // a call of this launch: those after it do nothing
 			break

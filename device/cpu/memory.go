@@ -16,14 +16,15 @@ const line = 64
 
 // memory is one allocation.
 type memory struct {
-	d       *Device
-	data    []byte
-	size    int
-	freed   bool   // Free was called
-	gone    bool   // by Free or by Close
-	release func() // gives data back, if it is not the collector's
-	// borrowed memory is another's, and not counted.
-	borrowed bool
+	d        *Device
+	data     []byte
+	size     int
+	area     *area // of data; nil: it is the collector's
+	enlarged bool
+	writes   int
+	freed    bool // Free was called
+	gone     bool // by Free or by Close
+	borrowed bool // data is another's, and not counted
 }
 
 // aligned is n bytes of zeros on a cache line.
@@ -58,7 +59,7 @@ func (d *Device) Alloc(bytes int) (device.Memory, error) {
 		m.data = aligned(bytes)
 	} else {
 		var err error
-		if m.data, m.release, err = pages(bytes); err != nil {
+		if m.data, m.area, err = pages(bytes); err != nil {
 			free, _ := available()
 			return nil, &device.OutOfMemory{Device: "cpu", Asked: bytes, Held: d.live, Free: free}
 		}
@@ -115,11 +116,32 @@ func (m *memory) Free() {
 
 // drop gives the bytes back.
 func (m *memory) drop() {
-	if m.release != nil && !m.gone {
-		m.release()
+	if m.area != nil && !m.gone {
+		m.area.free()
 	}
 	m.gone, m.data = true, nil
 	delete(m.d.mems, m)
+}
+
+// often is after how many calls that write it memory is brought onto large pages; what a graph uses is when that is launched
+// again. At first it lies on small ones. Where a virtual machine's host takes back what is free, in large pages, one of them
+// costs as much time as it takes to compute with it thrice, and small ones cost little; large ones make a step up to an eighth
+// faster from then on. See docs/adr/0016-large-pages.md.
+const often = 256
+
+// wrote counts a call that writes the memory.
+func (m *memory) wrote() {
+	if m.writes++; m.writes == often {
+		m.enlarge()
+	}
+}
+
+// enlarge brings the memory onto large pages.
+func (m *memory) enlarge() {
+	if m.area != nil && !m.enlarged {
+		m.enlarged = true
+		m.area.enlarge()
+	}
 }
 
 // check panics if the memory is no longer there.
@@ -186,8 +208,8 @@ func nowhere[T any](v device.View) []T {
 // scratch is memory between the parts of a kernel. What a second-level cache is to hold lies on a large page: of small ones,
 // which lie anywhere, some meet in the same sets, more or fewer from run to run.
 type scratch struct {
-	data    []byte
-	release func() // nil: the collector gives it back
+	data []byte
+	area *area // nil: the collector gives it back
 }
 
 // grow makes sure that there are bytes of s, where kernels run at all. What was there is lost.
@@ -197,8 +219,9 @@ func (d *Device) grow(s *scratch, bytes int) {
 	}
 	s.drop()
 	if bytes >= offHeap/4 {
-		if data, release, err := pages(bytes); err == nil {
-			s.data, s.release = data, release
+		if data, a, err := pages(bytes); err == nil && a != nil {
+			a.large()
+			s.data, s.area = data, a
 			return
 		}
 	}
@@ -206,8 +229,8 @@ func (d *Device) grow(s *scratch, bytes int) {
 }
 
 func (s *scratch) drop() {
-	if s.release != nil {
-		s.release()
+	if s.area != nil {
+		s.area.free()
 	}
 	*s = scratch{}
 }

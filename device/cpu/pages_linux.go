@@ -12,13 +12,27 @@ const offHeap = 1 << 20
 // hugePage is the size of a large page; memory that begins on one is translated by one entry for each 2 MiB.
 const hugePage = 2 << 20
 
-// pages is n bytes of zeros outside the heap, on large pages to the last, and what gives them back.
-func pages(n int) (data []byte, free func(), err error) {
-	all, err := unix.Mmap(-1, 0, ceil(n, hugePage)*hugePage+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+// area is memory outside the heap, up to the end of its last large page.
+type area struct{ mapped []byte }
+
+// pages is n bytes of zeros outside the heap, which begin where a large page may.
+func pages(n int) (data []byte, a *area, err error) {
+	mapped, err := unix.Mmap(-1, 0, ceil(n, hugePage)*hugePage+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, nil, err
 	}
-	off := misaligned(all, hugePage)
-	_ = unix.Madvise(all, unix.MADV_HUGEPAGE) // a system without large pages has small ones
-	return all[off : off+n : off+n], func() { _ = unix.Munmap(all) }, nil
+	off := misaligned(mapped, hugePage)
+	return mapped[off : off+n : off+n], &area{mapped}, nil
 }
+
+// large has what is touched from now on lie on large pages. A system without them has small ones.
+func (a *area) large() { _ = unix.Madvise(a.mapped, unix.MADV_HUGEPAGE) }
+
+// enlarge brings what was touched onto large pages, too. Before Linux 6.1 the system does that by and by.
+func (a *area) enlarge() {
+	a.large()
+	off := misaligned(a.mapped, hugePage)
+	_ = unix.Madvise(a.mapped[off:len(a.mapped)-hugePage+off], unix.MADV_COLLAPSE)
+}
+
+func (a *area) free() { _ = unix.Munmap(a.mapped) }

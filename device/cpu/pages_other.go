@@ -7,4 +7,13 @@ import "math"
 // offHeap is the size from which memory lies outside the heap: none.
 const offHeap = math.MaxInt
 
-func pages(n int) (data []byte, free func(), err error) { return aligned(n), func() {}, nil }
+// area is memory outside the heap: there is none.
+type area struct{}
+
+func pages(n int) (data []byte, a *area, err error) { return aligned(n), nil, nil }
+
+func (*area) large() {}
+
+func (*area) enlarge() {}
+
+func (*area) free() {}
