@@ -201,11 +201,8 @@ func (d *Device) enqueue(kernel string, writes, reads []device.View, flops float
 		d.rec.uses(reads)
 		return
 	}
-	for _, v := range writes {
-		if m, ok := v.Mem.(*memory); ok {
-			m.wrote()
-		}
-	}
+	used(writes)
+	used(reads)
 	for i := range phases {
 		d.pool.run(&phases[i])
 	}

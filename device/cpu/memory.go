@@ -21,7 +21,7 @@ type memory struct {
 	size     int
 	area     *area // of data; nil: it is the collector's
 	enlarged bool
-	writes   int
+	uses     int  // by calls, of those that were not recorded
 	freed    bool // Free was called
 	gone     bool // by Free or by Close
 	borrowed bool // data is another's, and not counted
@@ -123,16 +123,20 @@ func (m *memory) drop() {
 	delete(m.d.mems, m)
 }
 
-// often is after how many calls that write it memory is brought onto large pages; what a graph uses is when that is launched
-// again. At first it lies on small ones. Where a virtual machine's host takes back what is free, in large pages, one of them
+// often is after how many calls that read or write it memory is brought onto large pages; what a graph uses is when that is
+// launched again. At first it lies on small ones. Where a virtual machine's host takes back what is free, in large pages, one of them
 // costs as much time as it takes to compute with it thrice, and small ones cost little; large ones make a step up to an eighth
 // faster from then on. See docs/adr/0016-large-pages.md.
 const often = 256
 
-// wrote counts a call that writes the memory.
-func (m *memory) wrote() {
-	if m.writes++; m.writes == often {
-		m.enlarge()
+// used counts a call that uses the memory of views.
+func used(views []device.View) {
+	for _, v := range views {
+		if m, ok := v.Mem.(*memory); ok {
+			if m.uses++; m.uses == often {
+				m.enlarge()
+			}
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func TestMemoryComesOntoLargePages(t *testing.T) {
 		},
 		"calls": func(d *Device, v device.View) {
 			row := v.Slice(0, 0, rows, 1)
-			for range often - 3 { // Iota is one, the next two lines are two
+			for range often/2 - 2 { // each uses it twice, Iota once
 				d.Unary(device.Affine, row, row, 1, 0)
 			}
 			d.Unary(device.Affine, v, v, 1, 1)
