@@ -59,6 +59,7 @@ const (
 	unitGain      = 1.4       // how many times as fast that is
 	convAlong     = 8         // images under which rows of tiles are columns; where a kernel slides they always are
 	convParts     = 16        // parts at least where panels are dealt out
+	convFewest    = 8         // parts that may be odd: of 5, one of two threads has 3
 	fewChannels   = 8         // under so many the taps of a position are staged side by side
 	togetherBytes = 400 << 10 // of weights
 )
@@ -107,6 +108,10 @@ func (q *correlation[T]) phases(pack phase) []phase {
 	q.d.shared(q.weights * sizeOf[T]())
 	bands := ceil(q.oh, q.band)
 	images := ceil(q.n, q.images)
+	if parts := images * bands * q.groups; parts%2 == 1 && parts > 1 && parts < convFewest && !q.along {
+		q.images = tileRows(q.n, ceil(q.n, images+1))
+		images = ceil(q.n, q.images)
+	}
 	if panels := panelsFor(q.level, q.oc).count(); q.along {
 		q.shares = min(panels, ceil(convParts, images*bands*q.groups))
 	}
