@@ -124,9 +124,8 @@ func (m *memory) drop() {
 }
 
 // often is after how many calls that read or write it memory is brought onto large pages; what a graph uses is when that is
-// launched again. At first it lies on small ones. Where a virtual machine's host takes back what is free, in large pages, one of them
-// costs as much time as it takes to compute with it thrice, and small ones cost little; large ones make a step up to an eighth
-// faster from then on. See docs/adr/0016-large-pages.md.
+// launched again. At first it lies on small ones: where a virtual machine's host takes back what is free, large ones can cost
+// more than the step that first needs them. See docs/adr/0016-large-pages.md.
 const often = 256
 
 // used counts a call that uses the memory of views.
